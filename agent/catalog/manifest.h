@@ -1,0 +1,87 @@
+#pragma once
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "rdb/summary.h"
+#include "replica/server_info.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace keyrewind::catalog {
+
+/// The version of the layout that this program writes, and the newest that it reads.
+inline constexpr int kFormatVersion = 1;
+
+/// An object of the repository as a manifest vouches for it.
+struct StoredObject {
+  std::string name;    ///< From the repository's root.
+  std::uint64_t bytes = 0;
+  std::string sha256;  ///< Lower-case hexadecimal.
+
+  bool operator==(const StoredObject&) const = default;
+};
+
+/// One snapshot of one shard, and how to read it back.
+struct Snapshot {
+  std::string shard;    ///< "0" where there is only one.
+  std::string lineage;  ///< The replication id with which its history began, 40 hexadecimal digits.
+  std::string replid;
+  std::int64_t offset = 0;
+  StoredObject object;              ///< zstd frames, then their index.
+  std::uint64_t index_offset = 0;   ///< Where in the object the frame index begins; it runs to the end.
+  std::string index_sha256;
+  std::string raw_sha256;           ///< Of the RDB itself.
+  rdb::Summary rdb;                 ///< Its bytes, CRC64 and counts.
+
+  bool operator==(const Snapshot&) const = default;
+};
+
+/// A backup in full: `sources/<source>/backups/<id>/manifest.json`.
+struct Manifest {
+  std::string id;
+  std::string source;
+  Timestamp created{};   ///< When the run began, by this machine's clock.
+  Timestamp finished{};
+  std::string program;   ///< Version of Keyrewind that wrote it.
+  std::map<std::string, std::string> labels;
+  std::vector<Snapshot> snapshots;                         ///< One a shard.
+  std::map<std::string, replica::ServerInfo> servers;      ///< By shard: the node that was read.
+  std::vector<std::string> warnings;
+
+  std::uint64_t keys() const noexcept;
+  std::uint64_t raw_bytes() const noexcept;
+  std::uint64_t stored_bytes() const noexcept;
+};
+
+/// What a listing shows without opening the manifest; the content of the commit object, whose
+/// existence makes the backup available.
+struct Commit {
+  std::string id;
+  std::uint64_t sequence = 0;  ///< Counts up from 1 in each source: the order of backups, whatever the clock says.
+  std::string source;
+  Timestamp created{};
+  Timestamp finished{};
+  std::uint64_t keys = 0;
+  std::uint64_t raw_bytes = 0;
+  std::uint64_t stored_bytes = 0;
+  std::string server;          ///< "Valkey 8.1.1".
+  bool opaque = false;
+  std::map<std::string, std::string> labels;
+  StoredObject manifest;
+
+  bool operator==(const Commit&) const = default;
+};
+
+/// JSON as FORMAT.md specifies it, ending in a newline.
+std::string encode(const Manifest& manifest);
+std::string encode(const Commit& commit);
+
+/// Reads what `encode` wrote; unknown fields are passed over, as later versions may add some.
+/// Throws Error(corrupt) if it is not that, Error(incompatible) if its format version is newer.
+Manifest decode_manifest(ByteView json);
+Commit decode_commit(ByteView json);
+
+}  // namespace keyrewind::catalog

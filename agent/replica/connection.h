@@ -1,0 +1,74 @@
+#pragma once
+
+#include "base/bytes.h"
+#include "base/secret.h"
+#include "io/socket.h"
+#include "rdb/compatibility.h"
+#include "replica/address.h"
+#include "resp/reply.h"
+#include "resp/reply_reader.h"
+
+#include <chrono>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+namespace keyrewind::replica {
+
+/// How to reach a node and who we are there.
+struct SourceOptions {
+  Address address;
+  std::string username;  ///< Empty: the default user.
+  Secret password;       ///< Empty: no authentication.
+  io::TlsOptions tls;
+  std::chrono::milliseconds connect_timeout{5000};
+  /// How long a server may send nothing at all. It sends a newline each second while it prepares.
+  std::chrono::milliseconds silence_timeout{60000};
+};
+
+/// What a server says of itself in its answer to HELLO, which no ACL can forbid.
+struct Greeting {
+  rdb::ServerVersion server;
+  std::string version_text;                    ///< "7.0.15", as the server spells it.
+  std::string role;                            ///< "master" or "replica".
+  std::string mode;                            ///< "standalone", "cluster" or "sentinel".
+  std::map<std::string, std::string> modules;  ///< Name → version.
+};
+
+/// One authenticated connection that takes commands and gives replies.
+///
+/// Every failure is Error(Side::source, …) that names the address: unavailable (refused, timeout,
+/// closed, -LOADING, -MASTERDOWN, -NOMASTERLINK, -BUSY), denied (-NOAUTH, -WRONGPASS, -NOPERM,
+/// TLS), protocol (does not speak Redis). `server_error` words them.
+class Connection {
+ public:
+  /// Connects, authenticates and greets with HELLO 2.
+  Connection(const SourceOptions& options, std::stop_token stop);
+
+  const Greeting& greeting() const noexcept { return greeting_; }
+
+  /// Sends a command and waits for its reply, which may be an error reply.
+  resp::Reply call(std::initializer_list<std::string_view> words);
+
+  /// Like `call`, but an error reply is thrown as `server_error`.
+  resp::Reply call_or_throw(std::initializer_list<std::string_view> words);
+
+ private:
+  friend class SnapshotStream;
+
+  const SourceOptions options_;
+  const std::stop_token stop_;
+  std::unique_ptr<io::Socket> socket_;
+  resp::ReplyReader reader_;
+  Greeting greeting_;
+};
+
+/// An error reply as one clear line with a kind: what failed at which address, and what to do.
+/// `doing` is the command's name as a person knows it, such as "PSYNC".
+Error server_error(const SourceOptions& options, std::string_view doing, const std::string& reply);
+
+}  // namespace keyrewind::replica
