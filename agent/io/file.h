@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 
 /// Files as a backup program needs them: every failure names the file, and what must survive a
@@ -30,8 +31,10 @@ void read_exactly(const Fd& file, std::uint64_t offset, std::span<std::byte> int
 /// Makes the names in a folder durable.
 void sync_folder(const std::filesystem::path& folder, Side side);
 
-/// What an Error of errno `number` looks like here, for callers that make the system call themselves.
-Error file_error(Side side, int number, const std::string& doing, const std::filesystem::path& path);
+/// What an Error of errno `number` looks like here, for callers that make the system call
+/// themselves.
+Error file_error(Side side, int number, const std::string& doing,
+                 const std::filesystem::path& path);
 
 /// Free bytes for an ordinary user on the file system that holds `path`.
 std::uint64_t free_bytes(const std::filesystem::path& path, Side side);
@@ -45,7 +48,8 @@ class AtomicFile {
  public:
   enum class IfExists { fail, replace };
 
-  /// Creates the partial file with mode `mode` (less the umask) in the folder of `path`, which must exist.
+  /// Creates the partial file with mode `mode` (less the umask) in the folder of `path`, which must
+  /// exist.
   AtomicFile(std::filesystem::path path, Side side, unsigned mode = 0640);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
@@ -67,6 +71,7 @@ class AtomicFile {
   Side side_;
   Fd file_;
   std::uint64_t size_ = 0;
+  std::uint64_t written_out_ = 0;  ///< Up to where the kernel has been asked to write.
   bool committed_ = false;
 };
 
