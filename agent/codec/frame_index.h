@@ -17,6 +17,9 @@ struct Frame {
   bool operator==(const Frame&) const = default;
 };
 
+/// The most that one frame may hold, so that no index can ask its reader for an absurd allocation.
+inline constexpr std::uint32_t kMaxFrameRawBytes = 64U << 20;
+
 /// The table of frames that stands at the end of a framed object as a Zstandard skippable frame,
 /// so that `zstd -d` of the whole object still gives the plain data. FORMAT.md specifies the bytes.
 ///
@@ -26,6 +29,8 @@ struct Frame {
 ///   count     4  n
 ///   version   4  1
 ///   signature 8  "KRWINDEX"
+///
+/// No frame is empty or holds more than kMaxFrameRawBytes; `frames` must keep to that.
 Bytes encode_frame_index(const std::vector<Frame>& frames);
 
 /// Reads what `encode_frame_index` wrote, all of it and nothing else.
