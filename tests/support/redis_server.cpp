@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -178,6 +179,16 @@ RespClient RedisServer::connect() const {
     }
   }
   return client;
+}
+
+std::vector<std::string> RedisServer::functions() {
+  std::vector<std::string> sources;
+  const Reply libraries = call({"FUNCTION", "LIST", "WITHCODE"});
+  for (const Reply& library : libraries.elements) {
+    sources.push_back(library.elements.back().text);
+  }
+  std::ranges::sort(sources);
+  return sources;
 }
 
 std::uint64_t RedisServer::dbsize() {

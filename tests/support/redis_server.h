@@ -66,8 +66,12 @@ class RedisServer {
   /// A further connection to the same server.
   RespClient connect() const;
 
-  /// Of all databases: keys, values, TTLs.
+  /// Of all databases: keys, values, TTLs. Not the groups of streams, nor functions.
   std::string digest() { return cli({"DEBUG", "DIGEST"}); }
+
+  /// The source of every function library, sorted: the order of FUNCTION LIST is not fixed, and
+  /// the digest does not cover them.
+  std::vector<std::string> functions();
 
   /// Keys of all databases together.
   std::uint64_t dbsize();
