@@ -11,7 +11,9 @@ namespace keyrewind::store {
 /// An object is a file of the same relative name, mode 0640. It is written as
 /// "<name>.<random>.partial", synced, and given its name by a rename that fails if the name is
 /// taken; then the folder is synced. Locks are flock(2) on "<name>.lock" files, so they go with
-/// the process that held them. Files ending in ".partial" or ".lock" are no objects.
+/// the process that held them. Files ending in ".partial" or ".lock" are no objects, and a folder
+/// that holds only such files, or a new volume's lost+found, is empty. Folders that a remove leaves
+/// empty go with it.
 class FileStore final : public ObjectStore {
  public:
   /// `root` is an absolute path.

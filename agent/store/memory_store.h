@@ -32,6 +32,9 @@ class MemoryStore final : public ObjectStore {
 
  private:
   struct State;
+  class MemoryUpload;
+  class MemoryLock;
+
   const std::shared_ptr<State> state_;
 };
 

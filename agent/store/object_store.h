@@ -73,8 +73,9 @@ class ObjectStore {
   virtual std::optional<Bytes> get(const std::string& name, std::uint64_t max_bytes,
                                    std::stop_token stop) const = 0;
 
-  /// Fills `into` with the object's bytes from `offset` on. Throws Error(corrupt) if there is no such
-  /// object or it ends before: whoever calls this knows from a manifest that it should be there.
+  /// Fills `into` with the object's bytes from `offset` on. Throws Error(corrupt) if there is no
+  /// such object or it ends before: whoever calls this knows from a manifest that it should be
+  /// there.
   virtual void read(const std::string& name, std::uint64_t offset, std::span<std::byte> into,
                     std::stop_token stop) const = 0;
 
@@ -95,7 +96,8 @@ class ObjectStore {
   /// makes sure, by a lock, that none of them is still running. Returns how many there were.
   virtual std::size_t remove_abandoned_uploads(const std::string& prefix, std::stop_token stop) = 0;
 
-  /// Takes the lock `name`, which is no object and shows in no listing. Nothing if somebody holds it.
+  /// Takes the lock `name`, which is no object and shows in no listing. Nothing if somebody holds
+  /// it.
   virtual std::unique_ptr<StoreLock> try_lock(const std::string& name, std::stop_token stop) = 0;
 };
 
