@@ -21,15 +21,15 @@ class Catalog {
   /// `store` must outlive the catalog. Nothing is contacted yet.
   Catalog(store::ObjectStore& store, std::string source);
 
-  /// The available backups, oldest first. An empty list means that the repository was read and holds
-  /// none; anything else throws: Error(unavailable | denied) if it could not be read or is no
+  /// The available backups, oldest first. An empty list means that the repository was read and
+  /// holds none; anything else throws: Error(unavailable | denied) if it could not be read or is no
   /// repository (a folder with foreign files), Error(corrupt) if a commit object is damaged,
   /// Error(incompatible) if the repository's format is newer.
   std::vector<Commit> list(std::stop_token stop) const;
 
-  /// The backup called `id`, or the newest for "latest". An unambiguous beginning of an id, at least 4
-  /// characters long, will do. Throws Error(no_backup) if there is none, saying whether any exists;
-  /// if this source has written backups before and none is left, it says that.
+  /// The backup called `id`, or the newest for "latest". An unambiguous beginning of an id, at
+  /// least 4 characters long, will do. Throws Error(no_backup) if there is none, saying whether any
+  /// exists; if this source has written backups before and none is left, it says that.
   Commit find(const std::string& id, std::stop_token stop) const;
 
   /// Whether this source ever completed a backup here, whatever is left of it.

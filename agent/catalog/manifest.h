@@ -17,7 +17,7 @@ inline constexpr int kFormatVersion = 1;
 
 /// An object of the repository as a manifest vouches for it.
 struct StoredObject {
-  std::string name;    ///< From the repository's root.
+  std::string name;  ///< From the repository's root.
   std::uint64_t bytes = 0;
   std::string sha256;  ///< Lower-case hexadecimal.
 
@@ -30,11 +30,11 @@ struct Snapshot {
   std::string lineage;  ///< The replication id with which its history began, 40 hexadecimal digits.
   std::string replid;
   std::int64_t offset = 0;
-  StoredObject object;              ///< zstd frames, then their index.
-  std::uint64_t index_offset = 0;   ///< Where in the object the frame index begins; it runs to the end.
+  StoredObject object;             ///< zstd frames, then their index.
+  std::uint64_t index_offset = 0;  ///< Where the object's frame index begins; it runs to the end.
   std::string index_sha256;
-  std::string raw_sha256;           ///< Of the RDB itself.
-  rdb::Summary rdb;                 ///< Its bytes, CRC64 and counts.
+  std::string raw_sha256;  ///< Of the RDB itself.
+  rdb::Summary rdb;        ///< Its bytes, CRC64 and counts.
 
   bool operator==(const Snapshot&) const = default;
 };
@@ -43,12 +43,12 @@ struct Snapshot {
 struct Manifest {
   std::string id;
   std::string source;
-  Timestamp created{};   ///< When the run began, by this machine's clock.
+  Timestamp created{};  ///< When the run began, by this machine's clock.
   Timestamp finished{};
-  std::string program;   ///< Version of Keyrewind that wrote it.
+  std::string program;  ///< Version of Keyrewind that wrote it.
   std::map<std::string, std::string> labels;
-  std::vector<Snapshot> snapshots;                         ///< One a shard.
-  std::map<std::string, replica::ServerInfo> servers;      ///< By shard: the node that was read.
+  std::vector<Snapshot> snapshots;                     ///< One a shard.
+  std::map<std::string, replica::ServerInfo> servers;  ///< By shard: the node that was read.
   std::vector<std::string> warnings;
 
   std::uint64_t keys() const noexcept;
@@ -60,14 +60,14 @@ struct Manifest {
 /// existence makes the backup available.
 struct Commit {
   std::string id;
-  std::uint64_t sequence = 0;  ///< Counts up from 1 in each source: the order of backups, whatever the clock says.
+  std::uint64_t sequence = 0;  ///< From 1 on: the order of backups, whatever the clock says.
   std::string source;
   Timestamp created{};
   Timestamp finished{};
   std::uint64_t keys = 0;
   std::uint64_t raw_bytes = 0;
   std::uint64_t stored_bytes = 0;
-  std::string server;          ///< "Valkey 8.1.1".
+  std::string server;  ///< "Valkey 8.1.1".
   bool opaque = false;
   std::map<std::string, std::string> labels;
   StoredObject manifest;

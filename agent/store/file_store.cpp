@@ -189,7 +189,9 @@ void FileStore::create() {
 }
 
 bool FileStore::put_if_absent(const std::string& name, ByteView content, std::stop_token stop) {
-  throw_if_stopped(stop);
+  if (head(name, stop)) {
+    return false;
+  }
   const std::unique_ptr<io::AtomicFile> file = make_file(root_, name);
   file->append(content);
   return file->commit(io::AtomicFile::IfExists::fail);

@@ -1,0 +1,124 @@
+#include "catalog/catalog.h"
+
+#include "base/error.h"
+#include "catalog/commits.h"
+#include "catalog/names.h"
+#include "catalog/repository.h"
+#include "codec/sha256.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace keyrewind::catalog {
+namespace {
+
+/// The shortest beginning of an id that is taken for it.
+constexpr std::size_t kShortestPrefix = 4;
+
+Error no_backup(const std::string& why) {
+  return {Side::repository, ErrorKind::no_backup, why};
+}
+
+Error corrupt_manifest(const Commit& commit, const std::string& why) {
+  return {Side::repository, ErrorKind::corrupt,
+          fmt::format("the manifest of backup {} {}", commit.id, why)};
+}
+
+/// The entry that `id` means. `entries` are oldest first and not none.
+const CommitEntry& choose(const std::vector<CommitEntry>& entries, const std::string& id,
+                          const std::string& source) {
+  if (id == "latest") {
+    return entries.back();
+  }
+  const CommitEntry* found = nullptr;
+  for (const CommitEntry& entry : entries) {
+    if (entry.name.id == id) {
+      return entry;
+    }
+    if (id.size() < kShortestPrefix || !entry.name.id.starts_with(id)) {
+      continue;
+    }
+    if (found != nullptr) {
+      throw no_backup(
+          fmt::format("several backups of '{}' begin with '{}'; give more of the id", source, id));
+    }
+    found = &entry;
+  }
+  if (found == nullptr) {
+    throw no_backup(
+        fmt::format("no backup '{}' of '{}'; 'keyrewind list' shows those there are", id, source));
+  }
+  return *found;
+}
+
+}  // namespace
+
+Catalog::Catalog(store::ObjectStore& store, std::string source)
+    : store_(store), source_(std::move(source)) {
+  if (!names::is_valid_source(source_)) {
+    throw Error(ErrorKind::config,
+                fmt::format("source.name '{}' is not 1 to 63 letters, digits, '.', '_' and '-', "
+                            "beginning with a letter or digit",
+                            source_));
+  }
+}
+
+std::vector<Commit> Catalog::list(std::stop_token stop) const {
+  std::vector<Commit> commits;
+  if (inspect(store_, stop) == Place::nothing) {
+    return commits;
+  }
+  for (const CommitEntry& entry : list_commits(store_, source_, stop)) {
+    if (std::optional<Commit> commit = read_commit(store_, source_, entry, stop)) {
+      commits.push_back(*std::move(commit));
+    }
+  }
+  return commits;
+}
+
+Commit Catalog::find(const std::string& id, std::stop_token stop) const {
+  if (inspect(store_, stop) == Place::repository) {
+    const std::vector<CommitEntry> entries = list_commits(store_, source_, stop);
+    if (!entries.empty()) {
+      const CommitEntry& entry = choose(entries, id, source_);
+      if (std::optional<Commit> commit = read_commit(store_, source_, entry, stop)) {
+        return *std::move(commit);
+      }
+      throw no_backup(
+          fmt::format("backup {} of '{}' was removed just now; 'keyrewind list' shows "
+                      "those there are",
+                      entry.name.id, source_));
+    }
+    if (ever_backed_up(stop)) {
+      throw no_backup(
+          fmt::format("'{}' has been backed up here before, but no backup is left in {}", source_,
+                      store_.url()));
+    }
+  }
+  throw no_backup(fmt::format("no backup of '{}' in {} yet", source_, store_.url()));
+}
+
+bool Catalog::ever_backed_up(std::stop_token stop) const {
+  return inspect(store_, stop) == Place::repository &&
+         (store_.head(names::source_record(source_), stop) ||
+          !list_commits(store_, source_, stop).empty());
+}
+
+Manifest Catalog::manifest(const Commit& commit, std::stop_token stop) const {
+  const std::optional<Bytes> content = store_.get(commit.manifest.name, kMaxManifestBytes, stop);
+  if (!content) {
+    throw corrupt_manifest(commit, "is missing");
+  }
+  if (content->size() != commit.manifest.bytes ||
+      codec::sha256_hex(*content) != commit.manifest.sha256) {
+    throw corrupt_manifest(commit, "is damaged: its SHA-256 is not the one in the commit");
+  }
+  Manifest manifest = decode_manifest(*content);
+  if (manifest.id != commit.id || manifest.source != commit.source) {
+    throw corrupt_manifest(commit, "is that of another backup");
+  }
+  return manifest;
+}
+
+}  // namespace keyrewind::catalog

@@ -1,0 +1,20 @@
+#pragma once
+
+#include "catalog/catalog.h"
+#include "catalog/commits.h"
+
+#include <cstddef>
+#include <stop_token>
+#include <vector>
+
+namespace keyrewind::catalog {
+
+/// Removes what runs of this source left that ended before their commit: partial uploads, and
+/// manifests and snapshots that no backup names. The caller holds the writer lock and has listed
+/// `commits`. Returns how many there were.
+///
+/// As long as any backup cannot be read, only partial uploads go: nobody knows what it names.
+std::size_t remove_leftovers(const Catalog& catalog, const std::vector<CommitEntry>& commits,
+                             std::stop_token stop);
+
+}  // namespace keyrewind::catalog

@@ -1,0 +1,318 @@
+#include "catalog/manifest.h"
+
+#include "base/error.h"
+#include "catalog/json_object.h"
+#include "catalog/names.h"
+#include "store/object_store.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <limits>
+#include <numeric>
+#include <optional>
+#include <string_view>
+
+namespace keyrewind::catalog {
+namespace {
+
+using nlohmann::ordered_json;
+
+// Written to every repository: FORMAT.md.
+constexpr std::string_view kManifestKind = "keyrewind-manifest";
+constexpr std::string_view kCommitKind = "keyrewind-commit";
+constexpr std::size_t kSha256Digits = 64;
+constexpr std::size_t kReplidDigits = 40;
+constexpr std::size_t kCrc64Digits = 16;
+
+ordered_json to_json(const StoredObject& object) {
+  return {{"name", object.name},
+          {"bytes", object.bytes},
+          {"sha256", object.sha256},
+          {"encryption", nullptr}};
+}
+
+ordered_json to_json(const rdb::DatabaseCounts& database) {
+  ordered_json types = ordered_json::object();
+  for (std::size_t i = 0; i < database.by_type.size(); ++i) {
+    if (database.by_type[i] != 0) {
+      types[std::string(to_string(static_cast<rdb::ValueType>(i)))] = database.by_type[i];
+    }
+  }
+  return {{"keys", database.keys}, {"keys_with_ttl", database.keys_with_ttl}, {"types", types}};
+}
+
+std::string_view to_string(rdb::Checksum checksum) {
+  return checksum == rdb::Checksum::valid ? "valid" : "absent";
+}
+
+ordered_json to_json(const rdb::Summary& summary) {
+  ordered_json databases = ordered_json::object();
+  for (const auto& [number, counts] : summary.databases) {
+    databases[std::to_string(number)] = to_json(counts);
+  }
+  return {{"magic", summary.magic},
+          {"version", summary.version},
+          {"checksum", to_string(summary.checksum)},
+          {"opaque_reason",
+           summary.opaque() ? ordered_json(summary.opaque_reason) : ordered_json(nullptr)},
+          {"databases", databases},
+          {"hashes_with_field_ttl", summary.hashes_with_field_ttl},
+          {"highest_type", summary.highest_type},
+          {"functions", summary.functions},
+          {"modules", summary.modules},
+          {"aux", summary.aux}};
+}
+
+ordered_json to_json(const Snapshot& snapshot) {
+  return {{"shard", snapshot.shard},
+          {"lineage", snapshot.lineage},
+          {"replid", snapshot.replid},
+          {"offset", snapshot.offset},
+          {"object", to_json(snapshot.object)},
+          {"index", {{"offset", snapshot.index_offset}, {"sha256", snapshot.index_sha256}}},
+          {"raw",
+           {{"bytes", snapshot.rdb.bytes},
+            {"sha256", snapshot.raw_sha256},
+            {"crc64", fmt::format("{:016x}", snapshot.rdb.crc64)}}},
+          {"rdb", to_json(snapshot.rdb)}};
+}
+
+template <typename T>
+ordered_json to_json(const std::optional<T>& value) {
+  return value ? ordered_json(*value) : ordered_json(nullptr);
+}
+
+ordered_json to_json(const replica::ServerInfo& server) {
+  return {{"product", server.product},
+          {"version", server.version},
+          {"role", server.role},
+          {"mode", server.mode},
+          {"modules", server.modules},
+          {"used_memory", to_json(server.used_memory)},
+          {"keys", to_json(server.keys)},
+          {"config", server.config},
+          {"secrets_left_out", server.secrets_left_out},
+          {"acl_users", server.acl_users},
+          {"missing", server.missing}};
+}
+
+/// A field that is a component of names.
+std::string component(const JsonObject& in, const std::string& name) {
+  std::string value = in.text(name);
+  if (!names::is_valid_source(value)) {
+    in.reject(name, "can be no part of a name");
+  }
+  return value;
+}
+
+/// An object below the folder of `source`: whatever a manifest says, nothing else is ever opened.
+StoredObject read_object(const JsonObject& in, const std::string& source) {
+  if (in.has("encryption")) {
+    throw Error(Side::repository, ErrorKind::incompatible,
+                fmt::format("{} names an encrypted object, which this Keyrewind can't read; use a "
+                            "newer one",
+                            in.what()));
+  }
+  StoredObject object;
+  object.name = in.text("name");
+  if (!store::is_valid_name(object.name) || !object.name.starts_with(names::source(source))) {
+    in.reject("name", "is no name of an object of this source");
+  }
+  object.bytes = in.number("bytes");
+  object.sha256 = in.hex("sha256", kSha256Digits);
+  return object;
+}
+
+/// Reads the digits of `text`, all of it, to base `base`.
+std::optional<std::uint64_t> parse_number(std::string_view text, int base) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+rdb::DatabaseCounts read_database(const JsonObject& in) {
+  rdb::DatabaseCounts counts;
+  counts.keys = in.number("keys");
+  counts.keys_with_ttl = in.number("keys_with_ttl");
+  for (const auto& [name, keys] : in.numbers_by_key("types")) {
+    if (const std::optional<rdb::ValueType> type = rdb::value_type_from(name)) {
+      counts.by_type[static_cast<std::size_t>(*type)] = keys;
+    }
+  }
+  return counts;
+}
+
+rdb::Checksum read_checksum(const JsonObject& in) {
+  const std::string checksum = in.text("checksum");
+  if (checksum == to_string(rdb::Checksum::valid)) {
+    return rdb::Checksum::valid;
+  }
+  if (checksum != to_string(rdb::Checksum::absent)) {
+    in.reject("checksum", "is neither valid nor absent");
+  }
+  return rdb::Checksum::absent;
+}
+
+int read_int(const JsonObject& in, const std::string& name) {
+  return static_cast<int>(in.number(name, std::numeric_limits<int>::max()));
+}
+
+rdb::Summary read_summary(const JsonObject& in, const JsonObject& raw) {
+  rdb::Summary summary;
+  summary.bytes = raw.number("bytes");
+  summary.crc64 = parse_number(raw.hex("crc64", kCrc64Digits), 16).value_or(0);
+  summary.magic = in.text("magic");
+  summary.version = read_int(in, "version");
+  summary.checksum = read_checksum(in);
+  summary.opaque_reason = in.optional_text("opaque_reason").value_or("");
+  for (const auto& [name, database] : in.objects_by_key("databases")) {
+    const std::optional<std::uint64_t> number = parse_number(name, 10);
+    if (!number) {
+      in.reject("databases", "has a name that is no number");
+    }
+    summary.databases[*number] = read_database(database);
+  }
+  summary.hashes_with_field_ttl = in.number("hashes_with_field_ttl");
+  summary.highest_type = read_int(in, "highest_type");
+  summary.functions = in.texts("functions");
+  summary.modules = in.numbers_by_key("modules");
+  summary.aux = in.texts_by_key("aux");
+  return summary;
+}
+
+Snapshot read_snapshot(const JsonObject& in, const std::string& source) {
+  Snapshot snapshot;
+  snapshot.shard = component(in, "shard");
+  snapshot.lineage = in.hex("lineage", kReplidDigits);
+  snapshot.replid = in.hex("replid", kReplidDigits);
+  snapshot.offset =
+      static_cast<std::int64_t>(in.number("offset", std::numeric_limits<std::int64_t>::max()));
+  snapshot.object = read_object(in.object("object"), source);
+  const JsonObject index = in.object("index");
+  snapshot.index_offset = index.number("offset", snapshot.object.bytes);
+  snapshot.index_sha256 = index.hex("sha256", kSha256Digits);
+  const JsonObject raw = in.object("raw");
+  snapshot.raw_sha256 = raw.hex("sha256", kSha256Digits);
+  snapshot.rdb = read_summary(in.object("rdb"), raw);
+  return snapshot;
+}
+
+replica::ServerInfo read_server(const JsonObject& in) {
+  replica::ServerInfo server;
+  server.product = in.text("product");
+  server.version = in.text("version");
+  server.role = in.text("role");
+  server.mode = in.text("mode");
+  server.modules = in.texts_by_key("modules");
+  server.used_memory = in.optional_number("used_memory");
+  server.keys = in.optional_number("keys");
+  server.config = in.texts_by_key("config");
+  server.secrets_left_out = in.texts("secrets_left_out");
+  server.acl_users = in.texts("acl_users");
+  server.missing = in.texts("missing");
+  return server;
+}
+
+/// Sums `part(snapshot)` over all snapshots.
+template <typename Part>
+std::uint64_t sum(const std::vector<Snapshot>& snapshots, const Part& part) {
+  return std::accumulate(
+      snapshots.begin(), snapshots.end(), std::uint64_t{0},
+      [&](std::uint64_t total, const Snapshot& snapshot) { return total + part(snapshot); });
+}
+
+}  // namespace
+
+std::uint64_t Manifest::keys() const noexcept {
+  return sum(snapshots, [](const Snapshot& snapshot) { return snapshot.rdb.keys(); });
+}
+
+std::uint64_t Manifest::raw_bytes() const noexcept {
+  return sum(snapshots, [](const Snapshot& snapshot) { return snapshot.rdb.bytes; });
+}
+
+std::uint64_t Manifest::stored_bytes() const noexcept {
+  return sum(snapshots, [](const Snapshot& snapshot) { return snapshot.object.bytes; });
+}
+
+std::string encode(const Manifest& manifest) {
+  ordered_json document = begin_document(kManifestKind);
+  document["id"] = manifest.id;
+  document["source"] = manifest.source;
+  document["created"] = to_rfc3339(manifest.created);
+  document["finished"] = to_rfc3339(manifest.finished);
+  document["program"] = manifest.program;
+  document["labels"] = manifest.labels;
+  document["snapshots"] = ordered_json::array();
+  for (const Snapshot& snapshot : manifest.snapshots) {
+    document["snapshots"].push_back(to_json(snapshot));
+  }
+  document["servers"] = ordered_json::object();
+  for (const auto& [shard, server] : manifest.servers) {
+    document["servers"][shard] = to_json(server);
+  }
+  document["warnings"] = manifest.warnings;
+  return to_text(document);
+}
+
+std::string encode(const Commit& commit) {
+  ordered_json document = begin_document(kCommitKind);
+  document["id"] = commit.id;
+  document["sequence"] = commit.sequence;
+  document["source"] = commit.source;
+  document["created"] = to_rfc3339(commit.created);
+  document["finished"] = to_rfc3339(commit.finished);
+  document["keys"] = commit.keys;
+  document["raw_bytes"] = commit.raw_bytes;
+  document["stored_bytes"] = commit.stored_bytes;
+  document["server"] = commit.server;
+  document["opaque"] = commit.opaque;
+  document["labels"] = commit.labels;
+  document["manifest"] = to_json(commit.manifest);
+  return to_text(document);
+}
+
+Manifest decode_manifest(ByteView json) {
+  const JsonDocument document(json, "the manifest", kManifestKind);
+  const JsonObject& root = document.root();
+  Manifest manifest;
+  manifest.id = component(root, "id");
+  manifest.source = component(root, "source");
+  manifest.created = root.time("created");
+  manifest.finished = root.time("finished");
+  manifest.program = root.text("program");
+  manifest.labels = root.texts_by_key("labels");
+  for (const JsonObject& snapshot : root.objects("snapshots")) {
+    manifest.snapshots.push_back(read_snapshot(snapshot, manifest.source));
+  }
+  for (const auto& [shard, server] : root.objects_by_key("servers")) {
+    manifest.servers.emplace(shard, read_server(server));
+  }
+  manifest.warnings = root.texts("warnings");
+  return manifest;
+}
+
+Commit decode_commit(ByteView json) {
+  const JsonDocument document(json, "the commit", kCommitKind);
+  const JsonObject& root = document.root();
+  Commit commit;
+  commit.id = component(root, "id");
+  commit.sequence = root.number("sequence");
+  commit.source = component(root, "source");
+  commit.created = root.time("created");
+  commit.finished = root.time("finished");
+  commit.keys = root.number("keys");
+  commit.raw_bytes = root.number("raw_bytes");
+  commit.stored_bytes = root.number("stored_bytes");
+  commit.server = root.text("server");
+  commit.opaque = root.boolean("opaque");
+  commit.labels = root.texts_by_key("labels");
+  commit.manifest = read_object(root.object("manifest"), commit.source);
+  return commit;
+}
+
+}  // namespace keyrewind::catalog
