@@ -1,0 +1,234 @@
+#include "config/options.h"
+
+#include "base/error.h"
+#include "replica/address.h"
+#include "store/open_store.h"
+
+#include <algorithm>
+#include <array>
+
+namespace keyrewind::config {
+namespace {
+
+constexpr std::uint64_t kMiB = 1 << 20;
+
+// In the order of log::Level and log::Format.
+constexpr std::array<std::string_view, 4> kLevels{"debug", "info", "warn", "error"};
+constexpr std::array<std::string_view, 2> kFormats{"text", "json"};
+
+constexpr std::array<Section, 6> kSections{{
+    {"source", "What is backed up."},
+    {"source.tls",
+     "For an address that begins with valkeys:// or rediss://. The server's certificate and name "
+     "are always verified. Files are PEM."},
+    {"repository", "Where backups are stored."},
+    {"compression", "How snapshots are compressed: Zstandard frames, which `zstd -d` reads."},
+    {"logging", "Log lines on stderr; results of commands go to stdout."},
+    {"limits", "What Keyrewind may take of the machine that it runs on."},
+}};
+
+constexpr std::array<std::string_view, 16> kUnavailable{
+    "copies",          "log",
+    "snapshots",       "encryption",
+    "retention",       "quotas",
+    "drills",          "compaction",
+    "lease",           "http",
+    "notify",          "source.read_from",
+    "source.sentinel", "source.data_dir",
+    "repository.s3",   "repository.connections"};
+
+void check_address(const std::string& text) {
+  replica::parse_address(text);
+}
+
+void check_url(const std::string& text) {
+  const std::size_t host = text.find("://");
+  const std::size_t path = host == std::string::npos ? host : text.find('/', host + 3);
+  if (host != std::string::npos && text.substr(host, path - host).find('@') != std::string::npos) {
+    throw Error(ErrorKind::config, "a URL must not contain a user name or password");
+  }
+  store::open_store(text);
+}
+
+std::vector<Option> make_options() {
+  return {
+      {.path = "version",
+       .kind = Kind::integer,
+       .field = +[](Config& c) -> std::uint64_t& { return c.version; },
+       .description = "Version of this file's format. A file must say it.",
+       .example = "1",
+       .required = true,
+       .min = 1,
+       .max = 1},
+
+      {.path = "source.name",
+       .kind = Kind::text,
+       .field = +[](Config& c) -> std::string& { return c.source.name; },
+       .description =
+           "Name of what is backed up, which becomes part of every name in the repository. Keep it "
+           "for ever, and the same on every machine that backs up this source: under another name "
+           "its backups are not found.",
+       .example = "orders",
+       .required = true,
+       .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+       .pattern_in_words =
+           "1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit"},
+      {.path = "source.address",
+       .kind = Kind::text,
+       .field = +[](Config& c) -> std::string& { return c.source.address; },
+       .description =
+           "Where the server listens: valkey://HOST:PORT or redis://HOST:PORT, valkeys:// or "
+           "rediss:// for TLS, or unix:///PATH for a Unix socket. The port is 6379 unless given. "
+           "User name and password are options of their own.",
+       .example = "valkey://127.0.0.1:6379",
+       .required = true,
+       .check = check_address},
+      {.path = "source.username",
+       .kind = Kind::text,
+       .field = +[](Config& c) -> std::string& { return c.source.username; },
+       .description = "ACL user to log in as. Empty: the server's default user.",
+       .example = "backup"},
+      {.path = "source.password_file",
+       .kind = Kind::text,
+       .field = +[](Config& c) -> std::string& { return c.source.password_file; },
+       .description =
+           "File that holds the user's password; a newline at its end does not count. It is read "
+           "each time it is needed, so a changed password is picked up. Empty: no password.",
+       .example = "/run/secrets/keyrewind/password"},
+      {.path = "source.password",
+       .kind = Kind::secret,
+       .field = +[](Config& c) -> Secret& { return c.source.password; },
+       .description =
+           "The password itself, instead of password_file. It may come from the variable "
+           "KEYREWIND_SOURCE__PASSWORD, or from another one that is named here as ${VARIABLE}; "
+           "written out in this file it is refused.",
+       .example = "${ORDERS_PASSWORD}"},
+
+      {.path = "source.tls.ca_file",
+       .kind = Kind::text,
+       .field = +[](Config& c) -> std::string& { return c.source.tls.ca_file; },
+       .description =
+           "Certificates of the authorities that may have signed the server's. Empty: those that "
+           "the system trusts.",
+       .example = "/tls/ca.crt"},
+      {.path = "source.tls.cert_file",
+       .kind = Kind::text,
+       .field = +[](Config& c) -> std::string& { return c.source.tls.cert_file; },
+       .description =
+           "Our own certificate with its chain, if the server asks clients for one. It needs "
+           "key_file.",
+       .example = "/tls/client.crt"},
+      {.path = "source.tls.key_file",
+       .kind = Kind::text,
+       .field = +[](Config& c) -> std::string& { return c.source.tls.key_file; },
+       .description = "The private key of cert_file.",
+       .example = "/tls/client.key"},
+      {.path = "source.tls.server_name",
+       .kind = Kind::text,
+       .field = +[](Config& c) -> std::string& { return c.source.tls.server_name; },
+       .description =
+           "The name that the server's certificate must have, if it is not the host of the "
+           "address.",
+       .example = "orders.example.com"},
+
+      {.path = "repository.url",
+       .kind = Kind::text,
+       .field = +[](Config& c) -> std::string& { return c.repository.url; },
+       .description =
+           "The repository: file:// and the absolute path of a folder, which is made if it does "
+           "not exist. Several sources may share one.",
+       .example = "file:///var/lib/keyrewind/repository",
+       .required = true,
+       .check = check_url},
+
+      {.path = "compression.level",
+       .kind = Kind::integer,
+       .field = +[](Config& c) -> std::uint64_t& { return c.compression.level; },
+       .description =
+           "Zstandard's level: a higher one takes more processor time, and the backup is smaller.",
+       .example = "3",
+       .min = 1,
+       .max = 19},
+
+      {.path = "logging.level",
+       .kind = Kind::word,
+       .field = WordField{
+           [](const Config& c) { return static_cast<std::size_t>(c.logging.level); },
+           [](Config& c, std::size_t word) { c.logging.level = static_cast<log::Level>(word); }},
+       .description = "The least important lines that are still printed.",
+       .example = "warn",
+       .words = kLevels},
+      {.path = "logging.format",
+       .kind = Kind::word,
+       .field = WordField{
+           [](const Config& c) { return static_cast<std::size_t>(c.logging.format); },
+           [](Config& c, std::size_t word) { c.logging.format = static_cast<log::Format>(word); }},
+       .description = "text for people, json for log collectors: one object a line.",
+       .example = "json",
+       .words = kFormats},
+
+      {.path = "limits.memory",
+       .kind = Kind::size,
+       .field = +[](Config& c) -> std::uint64_t& { return c.limits.memory; },
+       .description =
+           "Memory that a backup or restore may use, whatever the size of the dataset. A size is "
+           "a number of bytes, or has KiB, MiB, GiB, TiB (powers of 1024) or kB, MB, GB, TB "
+           "(powers of 1000) behind it.",
+       .example = "256MiB",
+       .min = 64 * kMiB},
+      {.path = "limits.cpu_threads",
+       .kind = Kind::integer,
+       .field = +[](Config& c) -> std::uint64_t& { return c.limits.cpu_threads; },
+       .description = "Threads that compress or decompress.",
+       .example = "4",
+       .min = 1,
+       .max = 64},
+  };
+}
+
+}  // namespace
+
+const std::vector<Option>& options() {
+  static const std::vector<Option> kOptions = make_options();
+  return kOptions;
+}
+
+std::span<const Section> sections() {
+  return kSections;
+}
+
+std::span<const std::string_view> unavailable() {
+  return kUnavailable;
+}
+
+const Option* find_option(std::string_view path) {
+  const auto& all = options();
+  const auto found = std::find_if(all.begin(), all.end(),
+                                  [&](const Option& option) { return option.path == path; });
+  return found == all.end() ? nullptr : &*found;
+}
+
+std::string_view parent_of(std::string_view path) {
+  const auto dot = path.rfind('.');
+  return dot == std::string_view::npos ? std::string_view() : path.substr(0, dot);
+}
+
+std::string_view leaf_of(std::string_view path) {
+  const auto dot = path.rfind('.');
+  return dot == std::string_view::npos ? path : path.substr(dot + 1);
+}
+
+std::string variable_of(std::string_view path) {
+  std::string name = "KEYREWIND_";
+  for (const char c : path) {
+    if (c == '.') {
+      name += "__";
+    } else {
+      // Paths are ASCII: the process's locale has no say in this.
+      name += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    }
+  }
+  return name;
+}
+
+}  // namespace keyrewind::config

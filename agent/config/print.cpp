@@ -1,0 +1,202 @@
+#include "base/size.h"
+#include "config/load.h"
+#include "config/values.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+namespace keyrewind::config {
+namespace {
+
+constexpr std::size_t kColumns = 100;
+
+constexpr std::string_view kPreamble =
+    "Every option of Keyrewind with its default; those that have none show an example. An option "
+    "that is left out has its default. `keyrewind config reference` prints this file, `keyrewind "
+    "config check` finds the mistakes in yours, `keyrewind config schema` is for editors.";
+
+constexpr std::string_view kPreambleOfVariables =
+    "Each option may also come from a variable of the environment, which wins over the file: "
+    "KEYREWIND_ and the names joined by two underscores, such as KEYREWIND_SOURCE__TLS__CA_FILE. "
+    "KEYREWIND_CONFIG_YAML may hold a whole file. In values, ${VARIABLE}, ${VARIABLE:-default} and "
+    "${VARIABLE:?message} are replaced; $$ is a dollar sign.";
+
+/// Words that some version of YAML takes for something other than text.
+constexpr std::array<std::string_view, 9> kYamlWords{"true", "false", "yes", "no", "on",
+                                                     "off",  "null",  "y",   "n"};
+
+bool is_yaml_word(std::string_view text) {
+  std::string small(text);
+  std::transform(small.begin(), small.end(), small.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return std::find(kYamlWords.begin(), kYamlWords.end(), small) != kYamlWords.end();
+}
+
+/// Whether every YAML parser reads `text` without quotes as itself.
+bool is_plain(std::string_view text) {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  constexpr std::string_view kInside =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/:-";
+  const bool begins_well = !text.empty() && (text.front() == '/' ||
+                                             kLetters.find(text.front()) != std::string_view::npos);
+  return begins_well && text.back() != ':' &&
+         text.find_first_not_of(kInside) == std::string_view::npos && !is_yaml_word(text);
+}
+
+/// The text as a YAML scalar that `parse` reads back: JSON's strings are YAML, too, and a dollar
+/// sign is doubled so that it begins no variable.
+std::string to_scalar(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) {
+    escaped += c;
+    if (c == '$') {
+      escaped += c;
+    }
+  }
+  return is_plain(escaped) ? escaped : dump(Json(escaped), -1);
+}
+
+std::string to_scalar(const Option& option, const Config& config) {
+  const Json value = value_of(option, config);
+  if (option.kind == Kind::size) {
+    return to_size(value.get<std::uint64_t>());
+  }
+  return value.is_string() ? to_scalar(value.get<std::string>()) : dump(value, -1);
+}
+
+/// What the table says of the option beside its description.
+std::string constraints_of(const Option& option) {
+  std::string text;
+  if (option.required) {
+    text += " Required.";
+  }
+  if (option.kind == Kind::word) {
+    text += fmt::format(" One of: {}.", fmt::join(option.words, ", "));
+  }
+  if (option.kind == Kind::integer && option.min != option.max) {
+    text += fmt::format(" From {} to {}.", option.min, option.max);
+  }
+  if (option.kind == Kind::size) {
+    text += fmt::format(" At least {}.", to_size(option.min));
+  }
+  if (!option.pattern_in_words.empty()) {
+    text += fmt::format(" It has {}.", option.pattern_in_words);
+  }
+  const bool needs_example =
+      !option.required && (option.kind == Kind::text || option.kind == Kind::secret);
+  if (needs_example) {
+    text += fmt::format(" Example: {}", option.example);
+  }
+  return text;
+}
+
+/// Writes options as block-style YAML, opening the sections that they are in.
+class YamlWriter {
+ public:
+  enum class Comments { none, all };
+
+  explicit YamlWriter(Comments comments) : comments_(comments) {}
+
+  void write_comment(std::string_view text, std::size_t indent) {
+    std::string line;
+    const auto end_line = [&] {
+      text_ += fmt::format("{:{}}#{}\n", "", indent, line);
+      line.clear();
+    };
+    while (!text.empty()) {
+      const std::string_view word = text.substr(0, text.find(' '));
+      text.remove_prefix(std::min(word.size() + 1, text.size()));
+      if (indent + 1 + line.size() + 1 + word.size() > kColumns) {
+        end_line();
+      }
+      line += ' ';
+      line += word;
+    }
+    end_line();
+  }
+
+  void write_blank_line() { text_ += '\n'; }
+
+  void write(const Option& option, const std::string& scalar) {
+    open_section(parent_of(option.path));
+    const std::size_t indent = indent_of(option.path);
+    if (comments_ == Comments::all) {
+      write_comment(std::string(option.description) + constraints_of(option), indent);
+    }
+    text_ += fmt::format("{:{}}{}: {}\n", "", indent, leaf_of(option.path), scalar);
+  }
+
+  std::string take() { return std::move(text_); }
+
+ private:
+  static std::size_t indent_of(std::string_view path) {
+    return 2 * static_cast<std::size_t>(std::count(path.begin(), path.end(), '.'));
+  }
+
+  void open_section(std::string_view path) {
+    if (path == open_) {
+      return;
+    }
+    open_ = path;
+    const auto all = sections();
+    const auto section =
+        std::find_if(all.begin(), all.end(), [&](const Section& one) { return one.path == path; });
+    const std::size_t indent = indent_of(path);
+    if (comments_ == Comments::all) {
+      write_blank_line();
+      write_comment(section->description, indent);
+    }
+    text_ += fmt::format("{:{}}{}:\n", "", indent, leaf_of(path));
+  }
+
+  const Comments comments_;
+  std::string text_;
+  std::string_view open_;
+};
+
+/// The object at `path` within `root`, made if it is not there.
+Json& object_at(Json& root, std::string_view path) {
+  if (path.empty()) {
+    return root;
+  }
+  return object_at(root, parent_of(path))[std::string(leaf_of(path))];
+}
+
+}  // namespace
+
+std::string to_yaml(const Config& config) {
+  YamlWriter writer(YamlWriter::Comments::none);
+  for (const Option& option : options()) {
+    writer.write(option, to_scalar(option, config));
+  }
+  return writer.take();
+}
+
+std::string to_json(const Config& config) {
+  Json json = Json::object();
+  for (const Option& option : options()) {
+    object_at(json, parent_of(option.path))[std::string(leaf_of(option.path))] =
+        value_of(option, config);
+  }
+  return dump(json, 2) + "\n";
+}
+
+std::string reference() {
+  const Config defaults;
+  YamlWriter writer(YamlWriter::Comments::all);
+  writer.write_comment(kPreamble, 0);
+  writer.write_comment("", 0);
+  writer.write_comment(kPreambleOfVariables, 0);
+  writer.write_blank_line();
+  for (const Option& option : options()) {
+    writer.write(option,
+                 option.required ? std::string(option.example) : to_scalar(option, defaults));
+  }
+  return writer.take();
+}
+
+}  // namespace keyrewind::config

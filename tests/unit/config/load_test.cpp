@@ -1,0 +1,536 @@
+#include "config/load.h"
+
+#include "base/error.h"
+#include "config/options.h"
+#include "samples.h"
+#include "support/temp_dir.h"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+namespace keyrewind::config {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+/// The mistakes of a YAML text as "c.yaml:LINE:COLUMN: message".
+std::vector<std::string> mistakes(std::string_view yaml, const Environment& environment = {}) {
+  std::vector<Problem> problems;
+  parse(yaml, "c.yaml", environment, problems);
+  std::vector<std::string> lines;
+  for (const Problem& problem : problems) {
+    lines.push_back(problem.place + ": " + problem.message);
+  }
+  return lines;
+}
+
+Config parse_well(std::string_view yaml, const Environment& environment = {}) {
+  std::vector<Problem> problems;
+  Config config = parse(yaml, "c.yaml", environment, problems);
+  for (const Problem& problem : problems) {
+    ADD_FAILURE() << problem.place << ": " << problem.message;
+  }
+  return config;
+}
+
+/// The smallest configuration and more.
+std::string with(const std::string& more) {
+  return kSmallest + more;
+}
+
+/// The smallest configuration with `more` in its section `source`, from line 5 on.
+std::string with_source(const std::string& more) {
+  std::string yaml = kSmallest;
+  return yaml.insert(yaml.find("repository:"), more);
+}
+
+/// The same with an address that is encrypted.
+std::string with_tls_source(const std::string& more) {
+  std::string yaml = with_source(more);
+  return yaml.replace(yaml.find("valkey:"), 7, "valkeys:");
+}
+
+std::string failure_of(const std::optional<std::string>& file, const Environment& environment) {
+  try {
+    load(file, environment);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::config);
+    return error.what();
+  }
+  return "no failure";
+}
+
+class LoadFile : public testing::Test {
+ protected:
+  std::string write(const std::string& text) const {
+    std::ofstream(file_) << text;
+    return file_;
+  }
+
+  const test::TempDir dir_;
+  const std::string file_ = dir_ / "c.yaml";
+};
+
+TEST(Parse, ReadsTheSmallestConfiguration) {
+  const Config config = parse_well(kSmallest);
+
+  EXPECT_EQ(config.source.name, "orders");
+  EXPECT_EQ(config.source.address, "valkey://127.0.0.1:6379");
+  EXPECT_EQ(config.repository.url, "file:///var/lib/keyrewind/repository");
+  EXPECT_EQ(config.limits.memory, Config().limits.memory);
+}
+
+TEST(Parse, ReadsFlowStyleAliasesAndWindowsLineEnds) {
+  const Config config = parse_well(
+      "version: 1\r\n"
+      "source: {name: &name orders, address: 'unix:///run/v.sock', username: *name,\r\n"
+      "         password_file: /p}\r\n"
+      "repository: {url: file:///r}\r\n"
+      "limits: {memory: 67108864, cpu_threads: 64}\r\n");
+
+  EXPECT_EQ(config.source.username, "orders");
+  EXPECT_EQ(config.limits.memory, 64U << 20U);
+  EXPECT_EQ(config.limits.cpu_threads, 64U);
+}
+
+TEST(Parse, TakesASectionWhoseOptionsAreAllCommentedOut) {
+  parse_well(with("limits:\n  # memory: 1GiB\n"));
+}
+
+TEST(Parse, KeepsATextAsItStands) {
+  const Config config = parse_well(with_source("  username: 007\n  password_file: no\n"));
+
+  EXPECT_EQ(config.source.username, "007");
+  EXPECT_EQ(config.source.password_file, "no");
+}
+
+TEST(Parse, SuggestsTheKeyThatWasMeant) {
+  EXPECT_THAT(mistakes(with("sorce: 1\n")),
+              ElementsAre("c.yaml:7:1: unknown key 'sorce'; did you mean 'source'?"));
+  EXPECT_THAT(mistakes(with_source("  passwordfile: /p\n")),
+              ElementsAre("c.yaml:5:3: unknown key 'passwordfile' in source; did you mean "
+                          "'password_file'?"));
+  EXPECT_THAT(mistakes(with_source("  ca_file: /p\n")),
+              ElementsAre("c.yaml:5:3: unknown key 'ca_file' in source; it belongs in source.tls"));
+  EXPECT_THAT(mistakes(with("zzz: 1\n")), ElementsAre("c.yaml:7:1: unknown key 'zzz'"));
+}
+
+TEST(Parse, DoesNotTakeDotsInAKeyForAPath) {
+  EXPECT_THAT(mistakes(with("compression.level: 3\n")),
+              ElementsAre("c.yaml:7:1: unknown key 'compression.level'; write 'level' in a line of "
+                          "its own below 'compression'"));
+  EXPECT_THAT(mistakes(with(".: 3\n")), ElementsAre("c.yaml:7:1: unknown key '.'"));
+}
+
+TEST(Parse, KnowsWhatComesLater) {
+  EXPECT_THAT(mistakes(with("retention: {keep_last: 7}\n")),
+              ElementsAre("c.yaml:7:1: 'retention' is not available in this version"));
+  EXPECT_THAT(mistakes(with_source("  read_from: primary\n")),
+              ElementsAre("c.yaml:5:3: 'source.read_from' is not available in this version"));
+}
+
+TEST(Parse, RefusesDuplicateKeys) {
+  EXPECT_THAT(mistakes(with_source("  name: other\n")),
+              ElementsAre("c.yaml:5:3: duplicate key 'source.name'; it stands in line 3 already"));
+  EXPECT_THAT(mistakes(with("source: {}\n")),
+              ElementsAre("c.yaml:7:1: duplicate key 'source'; it stands in line 2 already"));
+}
+
+TEST(Parse, RefusesTheWrongKindOfValue) {
+  EXPECT_THAT(mistakes(with_source("  username: {a: b}\n")),
+              ElementsAre("c.yaml:5:13: source.username must be text, not a map"));
+  EXPECT_THAT(mistakes(with("compression: {level: [1]}\n")),
+              ElementsAre("c.yaml:7:22: compression.level must be a whole number, not a list"));
+  EXPECT_THAT(mistakes(with("limits: {memory: [1]}\n")),
+              ElementsAre("c.yaml:7:18: limits.memory must be a size, not a list"));
+  EXPECT_THAT(mistakes(with("limits: 5\n")),
+              ElementsAre("c.yaml:7:9: limits must be a map of options, not a single value"));
+  EXPECT_THAT(mistakes(with_source("  username:\n")),
+              ElementsAre("c.yaml:5:3: source.username has no value; leave it out, or write one"));
+  EXPECT_THAT(mistakes(with("? [a]\n: b\n")),
+              ElementsAre("c.yaml:7:3: a key must be text, not a list"));
+}
+
+TEST(Parse, RefusesTagsOfOtherPrograms) {
+  EXPECT_THAT(
+      mistakes(with_source("  username: !env USER\n")),
+      ElementsAre("c.yaml:5:13: source.username has the tag '!env', which means nothing here"));
+}
+
+TEST(Parse, RefusesNumbersThatAreNoneOrOutOfRange) {
+  for (const std::string text :
+       {"0", "20", "-1", "1.0", "010", "0x3", "+3", "1e1", "three", "99999999999999999999999"}) {
+    EXPECT_THAT(mistakes(with("compression: {level: " + text + "}\n")),
+                ElementsAre("c.yaml:7:22: compression.level must be a whole number from 1 to 19, "
+                            "not '" +
+                            text + "'"));
+  }
+  EXPECT_THAT(mistakes(with("compression: {level: '3'}\n")),
+              ElementsAre("c.yaml:7:22: compression.level must be a whole number from 1 to 19, "
+                          "without quotes"));
+}
+
+TEST(Parse, RefusesSizesThatAreNoneOrTooSmall) {
+  for (const std::string text : {"1MiB", "64mib", "x", "1.5GiB", "-1GiB"}) {
+    EXPECT_THAT(mistakes(with("limits: {memory: " + text + "}\n")),
+                ElementsAre("c.yaml:7:18: limits.memory must be a size of at least 64MiB, such as "
+                            "256MiB, not '" +
+                            text + "'"));
+  }
+}
+
+TEST(Parse, RefusesWordsThatAreNotOffered) {
+  EXPECT_THAT(mistakes(with("logging: {level: wran}\n")),
+              ElementsAre("c.yaml:7:18: logging.level must be one of debug, info, warn, error, not "
+                          "'wran'; did you mean 'warn'?"));
+}
+
+TEST(Parse, RefusesNamesThatCannotBeStored) {
+  EXPECT_THAT(mistakes("version: 1\n"
+                       "source: {name: a/b, address: 'valkey://h'}\n"
+                       "repository: {url: 'file:///r'}\n"),
+              ElementsAre("c.yaml:2:16: source.name must be 1 to 63 letters, digits, '.', '_' or "
+                          "'-', beginning with a letter or digit, not 'a/b'"));
+}
+
+TEST(Parse, RefusesAddressesAndUrlsThatNobodyCanOpen) {
+  const auto lines = mistakes(
+      "version: 1\n"
+      "source: {name: a, address: 'http://h'}\n"
+      "repository: {url: 'ftp://h/r'}\n");
+
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_THAT(lines[0], testing::StartsWith("c.yaml:2:28: source.address"));
+  EXPECT_THAT(lines[0], HasSubstr("http://h"));
+  EXPECT_THAT(lines[1], testing::StartsWith("c.yaml:3:19: repository.url"));
+  EXPECT_THAT(lines[1], HasSubstr("ftp://h/r"));
+}
+
+TEST(Parse, RefusesControlCharacters) {
+  EXPECT_THAT(mistakes(with_source("  username: \"a\\nb\"\n  password_file: /p\n")),
+              ElementsAre("c.yaml:5:13: source.username must not contain line breaks or other "
+                          "control characters"));
+}
+
+TEST(Parse, SaysWhatIsMissing) {
+  EXPECT_THAT(
+      mistakes("source: {}\n"),
+      ElementsAre("c.yaml:1:1: source.name is missing; write 'name: orders', or set "
+                  "KEYREWIND_SOURCE__NAME",
+                  "c.yaml:1:1: source.address is missing; write 'address: "
+                  "valkey://127.0.0.1:6379', or set KEYREWIND_SOURCE__ADDRESS",
+                  "c.yaml: version is missing; write 'version: 1'",
+                  "c.yaml: repository.url is missing; write 'url: "
+                  "file:///var/lib/keyrewind/repository', or set KEYREWIND_REPOSITORY__URL"));
+  EXPECT_THAT(mistakes("version: 1\nsource: {name: '', address: ''}\nrepository: {url: ''}\n"),
+              ElementsAre("c.yaml:2:16: source.name must not be empty",
+                          "c.yaml:2:29: source.address must not be empty",
+                          "c.yaml:3:19: repository.url must not be empty"));
+}
+
+TEST(Parse, DoesNotCallMissingWhatIsWrong) {
+  EXPECT_THAT(mistakes("version: one\nsource: here\nrepository: [there]\n"),
+              ElementsAre("c.yaml:1:10: version must be 1, not 'one'",
+                          "c.yaml:2:9: source must be a map of options, not a single value",
+                          "c.yaml:3:13: repository must be a map of options, not a list"));
+}
+
+TEST(Parse, SaysNothingElseOfAnotherVersion) {
+  EXPECT_THAT(mistakes("unheard_of: true\nversion: 2\n"),
+              ElementsAre("c.yaml:2:10: version 2 of the configuration is not known to this "
+                          "program, which reads version 1"));
+}
+
+TEST(Parse, RefusesTwoPasswords) {
+  EXPECT_THAT(mistakes(with_source("  password: ${PW}\n  password_file: /p\n"), {{"PW", "x"}}),
+              ElementsAre("c.yaml:5:13: source.password and source.password_file contradict each "
+                          "other; keep one"));
+}
+
+TEST(Parse, RefusesAUserWhoCannotLogIn) {
+  EXPECT_THAT(mistakes(with_source("  username: backup\n")),
+              ElementsAre("c.yaml:5:13: source.username needs a password to log in with; set "
+                          "source.password_file"));
+  EXPECT_THAT(mistakes(with_source("  username: backup\n  password: ${PW}\n"), {{"PW", ""}}),
+              ElementsAre("c.yaml:5:13: source.username needs a password to log in with; set "
+                          "source.password_file"));
+}
+
+TEST(Parse, RefusesTlsOptionsForWhatIsNotEncrypted) {
+  EXPECT_THAT(mistakes(with_source("  tls: {ca_file: /ca, server_name: h}\n")),
+              ElementsAre("c.yaml:5:18: source.tls.ca_file contradicts source.address, which is "
+                          "not encrypted; begin the address with valkeys:// or rediss://",
+                          "c.yaml:5:36: source.tls.server_name contradicts source.address, which "
+                          "is not encrypted; begin the address with valkeys:// or rediss://"));
+  EXPECT_THAT(mistakes("version: 1\n"
+                       "source: {name: a, address: 'unix:///s', tls: {ca_file: /ca}}\n"
+                       "repository: {url: 'file:///r'}\n"),
+              ElementsAre("c.yaml:2:56: source.tls.ca_file contradicts source.address: a Unix "
+                          "socket has no TLS"));
+}
+
+TEST(Parse, RefusesHalfACertificate) {
+  EXPECT_THAT(mistakes(with_tls_source("  tls: {cert_file: /c}\n")),
+              ElementsAre("c.yaml:5:20: source.tls.cert_file needs source.tls.key_file"));
+  EXPECT_THAT(mistakes(with_tls_source("  tls: {key_file: /k}\n")),
+              ElementsAre("c.yaml:5:19: source.tls.key_file needs source.tls.cert_file"));
+  EXPECT_THAT(mistakes(with_tls_source("  tls: {cert_file: /c, key_file: /k}\n")), IsEmpty());
+}
+
+TEST(Parse, ReportsAllMistakesByLine) {
+  EXPECT_THAT(
+      mistakes("repository: {url: file:///r}\n"
+               "limits:\n"
+               "  cpu_threads: 0\n"
+               "  memory: 1\n"
+               "source:\n"
+               "  nam: orders\n"
+               "  address: valkey://h\n"
+               "  username: ${NOBODY}\n"
+               "log: {}\n"),
+      ElementsAre("c.yaml:3:16: limits.cpu_threads must be a whole number from 1 to 64, not '0'",
+                  "c.yaml:4:11: limits.memory must be a size of at least 64MiB, such as 256MiB, "
+                  "not '1'",
+                  "c.yaml:5:1: source.name is missing; write 'name: orders', or set "
+                  "KEYREWIND_SOURCE__NAME",
+                  "c.yaml:6:3: unknown key 'nam' in source; did you mean 'name'?",
+                  "c.yaml:8:13: source.username: the variable NOBODY is not set; set it, or give a "
+                  "default with ${NOBODY:-default}",
+                  "c.yaml:9:1: 'log' is not available in this version",
+                  "c.yaml: version is missing; write 'version: 1'"));
+}
+
+TEST(Parse, PlacesSyntaxErrors) {
+  EXPECT_THAT(mistakes("version: 1\nsource: {name: a\nrepository: ]\n"),
+              ElementsAre(testing::MatchesRegex("c.yaml:[0-9]+:[0-9]+: not valid YAML: .*")));
+  EXPECT_THAT(mistakes("version: 1\n\tsource: 1\n"),
+              ElementsAre(testing::StartsWith("c.yaml:2:1: not valid YAML: ")));
+  EXPECT_THAT(mistakes("version: *nobody\n"),
+              ElementsAre(testing::StartsWith("c.yaml:1:10: not valid YAML: ")));
+}
+
+TEST(Parse, RefusesWhatIsNoConfigurationAtAll) {
+  EXPECT_THAT(mistakes(""), ElementsAre("c.yaml: is empty; 'version: 1' begins a configuration"));
+  EXPECT_THAT(mistakes("# nothing\n---\n"),
+              ElementsAre("c.yaml: is empty; 'version: 1' begins a configuration"));
+  EXPECT_THAT(mistakes("- version: 1\n"),
+              ElementsAre("c.yaml:1:1: a configuration must be a map, not a list"));
+  EXPECT_THAT(mistakes("hello\n"),
+              ElementsAre("c.yaml:1:1: a configuration must be a map, not a single value"));
+  EXPECT_THAT(mistakes(with("---\nversion: 1\n")),
+              ElementsAre("c.yaml:8:1: a second document begins; a configuration is a single one"));
+  EXPECT_THAT(mistakes(std::string((1 << 20) + 1, '#')),
+              ElementsAre("c.yaml: is larger than 1048576 bytes, so it is no configuration"));
+}
+
+TEST(Parse, SurvivesNestingAndAliasesWithoutEnd) {
+  EXPECT_THAT(mistakes(std::string(100000, '[')), Not(IsEmpty()));
+  EXPECT_THAT(mistakes("version: 1\nsource: &s {tls: *s, name: *s}\n"), Not(IsEmpty()));
+  std::string laughs = "a0: &a0 [ha, ha]\n";
+  for (int i = 1; i < 100; ++i) {
+    const std::string before = std::to_string(i - 1);
+    const std::string name = std::to_string(i);
+    laughs +=
+        "a" + name + ": &a" + name + " [*a" + before + ", *a" + before + ", *a" + before + "]\n";
+  }
+  EXPECT_THAT(mistakes(with(laughs + "limits: *a99\n")), testing::SizeIs(101));
+}
+
+TEST(Parse, PutsVariablesIntoValuesOnly) {
+  const Environment environment{{"NAME", "orders"}, {"LEVEL", "7"}, {"MEMORY", "1GiB"}};
+  const Config config = parse_well(
+      "version: ${VERSION:-1}\n"
+      "source: {name: '${NAME}', address: 'valkey://${NAME}-0.${NAME}'}\n"
+      "repository: {url: 'file:///srv/${NAME}'}\n"
+      "compression: {level: \"${LEVEL}\"}\n"
+      "limits: {memory: '${MEMORY}'}\n"
+      "logging: {level: '${LOG:-warn}'}\n",
+      environment);
+
+  EXPECT_EQ(config.source.address, "valkey://orders-0.orders");
+  EXPECT_EQ(config.repository.url, "file:///srv/orders");
+  EXPECT_EQ(config.compression.level, 7U);
+  EXPECT_EQ(config.limits.memory, 1U << 30U);
+  EXPECT_EQ(config.logging.level, log::Level::warn);
+
+  EXPECT_THAT(mistakes(with("\"${NAME}\": 1\n"), environment),
+              ElementsAre("c.yaml:7:1: unknown key '${NAME}'"));
+}
+
+TEST(Parse, DoesNotReadTheValueOfAVariableAsYaml) {
+  EXPECT_THAT(mistakes("version: 1\n"
+                       "source: {name: '${NAME}', address: 'valkey://h'}\n"
+                       "repository: {url: 'file:///r'}\n",
+                       {{"NAME", "a, address: 'valkey://evil'"}}),
+              ElementsAre("c.yaml:2:16: source.name must be 1 to 63 letters, digits, '.', '_' or "
+                          "'-', beginning with a letter or digit, which the value of '${NAME}' is "
+                          "not"));
+}
+
+TEST(Parse, TakesAPasswordFromAVariableOnly) {
+  EXPECT_EQ(
+      parse_well(with_source("  password: ${PW}\n"), {{"PW", "hunter2"}}).source.password.reveal(),
+      "hunter2");
+  EXPECT_THAT(
+      mistakes(with_source("  password: hunter2\n")),
+      ElementsAre("c.yaml:5:13: source.password must not be written out here; put it into a "
+                  "file and name that in source.password_file, or into the variable "
+                  "KEYREWIND_SOURCE__PASSWORD"));
+  EXPECT_TRUE(parse_well(with_source("  password: ''\n")).source.password.empty());
+}
+
+TEST(Parse, NeverShowsASecretInAMistake) {
+  const Environment environment{{"PW", "hunter2"}};
+  const std::vector<std::string> places = {
+      "source: {name: '${PW}/', address: '${PW}', username: \"${PW}\\n\", password: '${PW}',\n"
+      "  password_file: '${PW}', tls: '${PW}'}\n",
+      "source: {name: a, address: 'valkey://:${PW}@h', tls: {ca_file: '${PW}'}}\n",
+      "source: {name: a, address: 'valkey://user:hunter2@h', password: hunter2}\n",
+      "source: {password: {a: hunter2}}\nrepository: {url: '${PW}'}\n",
+      "source: {password: [hunter2]}\nrepository: {url: 's3://user:hunter2@h/b'}\n",
+      "source: {password: !x hunter2}\nrepository: {url: 's3://user:${PW}@h/b'}\n",
+      "compression: {level: '${PW}'}\nlimits: {memory: '${PW}'}\nlogging: {level: '${PW}'}\n"};
+
+  for (const std::string& yaml : places) {
+    const auto lines = mistakes("version: 1\n" + yaml, environment);
+    EXPECT_THAT(lines, Not(IsEmpty()));
+    for (const std::string& line : lines) {
+      EXPECT_THAT(line, Not(HasSubstr("hunter2")));
+    }
+  }
+}
+
+TEST(Load, NeedsNoFile) {
+  const Config config = load(std::nullopt, {{"KEYREWIND_SOURCE__NAME", "orders"},
+                                            {"KEYREWIND_SOURCE__ADDRESS", "valkey://h"},
+                                            {"KEYREWIND_REPOSITORY__URL", "file:///r"},
+                                            {"KEYREWIND_LIMITS__MEMORY", "1GiB"},
+                                            {"KEYREWIND_SOURCE__PASSWORD", "hunter2"},
+                                            {"HOME", "/"}});
+
+  EXPECT_EQ(config.source.name, "orders");
+  EXPECT_EQ(config.limits.memory, 1U << 30U);
+  EXPECT_EQ(config.source.password.reveal(), "hunter2");
+}
+
+TEST(Load, SaysHowToGiveWhatIsMissingWithoutAFile) {
+  EXPECT_EQ(failure_of(std::nullopt, {{"KEYREWIND_SOURCE__NAME", "a"},
+                                      {"KEYREWIND_SOURCE__ADDRESS", "redis://h"}}),
+            "environment: repository.url is missing; write 'url: "
+            "file:///var/lib/keyrewind/repository', or set KEYREWIND_REPOSITORY__URL");
+}
+
+TEST(Load, TakesAWholeFileFromAVariable) {
+  const Environment environment{{"KEYREWIND_CONFIG_YAML", kSmallest}};
+
+  EXPECT_EQ(load(std::nullopt, environment).source.name, "orders");
+  EXPECT_EQ(origin(std::nullopt, environment), "KEYREWIND_CONFIG_YAML");
+  EXPECT_EQ(failure_of(std::nullopt, {{"KEYREWIND_CONFIG_YAML", with("limit: 1\n")}}),
+            "KEYREWIND_CONFIG_YAML:7:1: unknown key 'limit'; did you mean 'limits'?");
+}
+
+TEST_F(LoadFile, LetsVariablesWinOverTheFile) {
+  const std::string file = write(with("compression: {level: 3}\n"));
+
+  const Config config = load(file, {{"KEYREWIND_COMPRESSION__LEVEL", "9"},
+                                    {"KEYREWIND_SOURCE__NAME", "other"},
+                                    {"KEYREWIND_CONFIG_YAML", "not: read"}});
+
+  EXPECT_EQ(config.compression.level, 9U);
+  EXPECT_EQ(config.source.name, "other");
+  EXPECT_EQ(config.source.address, "valkey://127.0.0.1:6379");
+}
+
+TEST_F(LoadFile, DoesNotExpandVariablesWithinVariables) {
+  const std::string file = write(kSmallest);
+
+  EXPECT_EQ(load(file, {{"KEYREWIND_SOURCE__PASSWORD", "a${HOME}$$"}}).source.password.reveal(),
+            "a${HOME}$$");
+}
+
+TEST_F(LoadFile, ReportsMistakesOfFileAndVariablesTogether) {
+  const std::string file = write(with("limits: {memory: 1}\n"));
+
+  EXPECT_EQ(failure_of(file, {{"KEYREWIND_COMPRESSION__LEVEL", "30"},
+                              {"KEYREWIND_SOURCE__NAMES", "x"},
+                              {"KEYREWIND_RETENTION__KEEP_LAST", "7"},
+                              {"KEYREWIND_SOURCE__PASSWORD", "hunter2"},
+                              {"KEYREWIND_SOURCE__PASSWORD_FILE", "/p"}}),
+            "5 mistakes in the configuration\n" + file +
+                ":7:18: limits.memory must be a size of at least 64MiB, such as 256MiB, not '1'\n"
+                "KEYREWIND_COMPRESSION__LEVEL: compression.level must be a whole number from 1 to "
+                "19, not '30'\n"
+                "KEYREWIND_RETENTION__KEEP_LAST: is of a feature that is not available in this "
+                "version\n"
+                "KEYREWIND_SOURCE__NAMES: unknown variable; did you mean "
+                "'KEYREWIND_SOURCE__NAME'?\n"
+                "KEYREWIND_SOURCE__PASSWORD: source.password and source.password_file contradict "
+                "each other; keep one");
+}
+
+TEST_F(LoadFile, DoesNotListMistakesWithoutEnd) {
+  std::string yaml = kSmallest;
+  for (int i = 0; i < 60; ++i) {
+    yaml += "x" + std::to_string(i) + ": 1\n";
+  }
+
+  const std::string failure = failure_of(write(yaml), {});
+
+  EXPECT_THAT(failure, testing::StartsWith("60 mistakes in the configuration\n"));
+  EXPECT_THAT(failure, testing::EndsWith("'x49'\nand 10 more"));
+}
+
+TEST_F(LoadFile, SaysWhyAFileCannotBeRead) {
+  EXPECT_THAT(failure_of(file_, {}), HasSubstr(file_ + ": No such file or directory"));
+  EXPECT_THAT(failure_of(dir_.path(), {}), HasSubstr("Is a directory"));
+  EXPECT_THAT(failure_of(write(std::string((1 << 20) + 1, '#')), {}), HasSubstr("1048576"));
+}
+
+TEST_F(LoadFile, TakesEveryOptionFromFileAndFromVariable) {
+  for (const Option& option : options()) {
+    // What contradicts nothing, so that each option may be set by itself.
+    Environment environment{{"KEYREWIND_SOURCE__ADDRESS", "valkeys://h"},
+                            {"KEYREWIND_SOURCE__NAME", "a"},
+                            {"KEYREWIND_REPOSITORY__URL", "file:///r"}};
+    if (option.path == "source.username") {
+      environment["KEYREWIND_SOURCE__PASSWORD_FILE"] = "/p";
+    }
+    if (option.path == "source.tls.cert_file" || option.path == "source.tls.key_file") {
+      environment["KEYREWIND_SOURCE__TLS__CERT_FILE"] = "/c";
+      environment["KEYREWIND_SOURCE__TLS__KEY_FILE"] = "/k";
+    }
+    const std::string value =
+        option.path == "source.name" ? std::string("other") : other_value(option);
+    const std::string variable = variable_of(option.path);
+
+    environment[variable] = value;
+    const std::string from_variable = to_yaml(load(std::nullopt, environment));
+
+    environment.erase(variable);
+    environment["OTHER"] = value;
+    std::string yaml = option.path == "version" ? "" : "version: 1\n";
+    std::string path(option.path);
+    for (auto dot = path.find('.'); dot != std::string::npos; dot = path.find('.')) {
+      yaml += "{\"" + path.substr(0, dot) + "\": ";
+      path.erase(0, dot + 1);
+    }
+    const auto depth = static_cast<std::size_t>(std::count(yaml.begin(), yaml.end(), '{'));
+    yaml += "{\"" + path + "\": '${OTHER}'" + std::string(depth + 1, '}');
+    if (option.path != "version") {
+      yaml.replace(0, std::string("version: 1\n{").size(), "{version: 1, ");
+    }
+    const std::string from_file = to_yaml(load(write(yaml), environment));
+
+    EXPECT_EQ(from_variable, from_file) << option.path;
+    const std::string shown = option.kind == Kind::secret ? "\"****\"" : value;
+    EXPECT_THAT(from_file, HasSubstr(std::string(leaf_of(option.path)) + ": " + shown + "\n"))
+        << option.path;
+  }
+}
+
+}  // namespace
+}  // namespace keyrewind::config

@@ -1,0 +1,85 @@
+#include "config/options.h"
+
+#include "catalog/names.h"
+#include "config/load.h"
+#include "samples.h"
+
+#include <gmock/gmock.h>
+
+#include <regex>
+#include <set>
+
+namespace keyrewind::config {
+namespace {
+
+TEST(Options, AreEachDescribedOnce) {
+  std::set<std::string_view> paths;
+  for (const Option& option : options()) {
+    EXPECT_TRUE(paths.insert(option.path).second) << option.path;
+    EXPECT_TRUE(option.description.ends_with('.')) << option.path;
+    EXPECT_FALSE(option.example.empty()) << option.path;
+  }
+}
+
+TEST(Options, StandInSectionsThatAreDescribed) {
+  std::set<std::string_view> described{""};
+  for (const Section& section : sections()) {
+    EXPECT_TRUE(section.description.ends_with('.')) << section.path;
+    described.insert(section.path);
+  }
+  for (const Option& option : options()) {
+    EXPECT_TRUE(described.contains(parent_of(option.path))) << option.path;
+  }
+}
+
+TEST(Options, OfASectionFollowEachOther) {
+  std::set<std::string_view> seen;
+  std::string_view current;
+  for (const Option& option : options()) {
+    const std::string_view section = parent_of(option.path);
+    if (section != current) {
+      EXPECT_TRUE(seen.insert(section).second) << section << " is opened twice";
+      current = section;
+    }
+  }
+}
+
+TEST(Options, HaveDefaultsThatTheyWouldAccept) {
+  const Config defaults;
+  for (const Option& option : options()) {
+    if (option.kind == Kind::integer || option.kind == Kind::size) {
+      Config copy = defaults;
+      const std::uint64_t value = std::get<IntegerField>(option.field)(copy);
+      EXPECT_GE(value, option.min) << option.path;
+      EXPECT_LE(value, option.max) << option.path;
+    }
+  }
+}
+
+TEST(Options, ThatAreUnavailableAreNotAvailable) {
+  for (const std::string_view path : unavailable()) {
+    EXPECT_EQ(find_option(path), nullptr) << path;
+  }
+}
+
+TEST(Options, NameASourceAsTheCatalogDoes) {
+  const Option& name = *find_option("source.name");
+  const std::regex pattern{std::string(name.pattern)};
+
+  for (const std::string text :
+       {"orders", "a", "0", "A.b_c-9", "", "-a", ".a", "_a", "a b", "a/b", "ä", "a\n"}) {
+    EXPECT_EQ(std::regex_match(text, pattern), catalog::names::is_valid_source(text)) << text;
+  }
+  EXPECT_TRUE(std::regex_match(std::string(63, 'a'), pattern));
+  EXPECT_TRUE(catalog::names::is_valid_source(std::string(63, 'a')));
+  EXPECT_FALSE(std::regex_match(std::string(64, 'a'), pattern));
+  EXPECT_FALSE(catalog::names::is_valid_source(std::string(64, 'a')));
+}
+
+TEST(VariableOf, JoinsTheCapitalPathByTwoUnderscores) {
+  EXPECT_EQ(variable_of("source.tls.ca_file"), "KEYREWIND_SOURCE__TLS__CA_FILE");
+  EXPECT_EQ(variable_of("version"), "KEYREWIND_VERSION");
+}
+
+}  // namespace
+}  // namespace keyrewind::config

@@ -1,0 +1,137 @@
+#include "config/load.h"
+#include "config/options.h"
+#include "samples.h"
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+namespace keyrewind::config {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+Config parse_well(std::string_view yaml, const Environment& environment = {}) {
+  std::vector<Problem> problems;
+  Config config = parse(yaml, "c.yaml", environment, problems);
+  for (const Problem& problem : problems) {
+    ADD_FAILURE() << problem.place << ": " << problem.message;
+  }
+  return config;
+}
+
+std::string reference_file() {
+  std::ifstream file(std::string(KEYREWIND_SOURCE_DIR) + "/config/reference.yaml");
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(ToYaml, ShowsEveryOption) {
+  EXPECT_EQ(to_yaml(parse_well(kSmallest)),
+            "version: 1\n"
+            "source:\n"
+            "  name: orders\n"
+            "  address: valkey://127.0.0.1:6379\n"
+            "  username: \"\"\n"
+            "  password_file: \"\"\n"
+            "  password: \"\"\n"
+            "  tls:\n"
+            "    ca_file: \"\"\n"
+            "    cert_file: \"\"\n"
+            "    key_file: \"\"\n"
+            "    server_name: \"\"\n"
+            "repository:\n"
+            "  url: file:///var/lib/keyrewind/repository\n"
+            "compression:\n"
+            "  level: 1\n"
+            "logging:\n"
+            "  level: info\n"
+            "  format: text\n"
+            "limits:\n"
+            "  memory: 128MiB\n"
+            "  cpu_threads: 2\n");
+}
+
+TEST(ToYaml, IsReadBackAsTheSameConfiguration) {
+  for (const std::string text :
+       {"plain", "no",  "NULL", "123", "1.5", "a: b",    "a #b", "- a", "*a",
+        "&a",    "'",   "\"",   "\\",  "ä€",  "${HOME}", "$$",   "$",   " a ",
+        "~",     "{a}", "a:",   "://", "%",   "@a",      "`",    "---", "0x1"}) {
+    Config config = parse_well(kSmallest);
+    config.source.username = text;
+    config.source.password_file = text;
+
+    const Config again = parse_well(to_yaml(config));
+
+    EXPECT_EQ(again.source.username, text);
+    EXPECT_EQ(to_yaml(again), to_yaml(config));
+  }
+}
+
+TEST(ToYaml, NeverShowsASecret) {
+  Config config = parse_well(kSmallest);
+  config.source.password = Secret("hunter2");
+
+  EXPECT_THAT(to_yaml(config), HasSubstr("  password: \"****\"\n"));
+  EXPECT_THAT(to_yaml(config), Not(HasSubstr("hunter2")));
+  EXPECT_THAT(to_json(config), HasSubstr("\"password\": \"****\""));
+  EXPECT_THAT(to_json(config), Not(HasSubstr("hunter2")));
+}
+
+TEST(ToJson, HasIntegersForBytesAndNothingMissing) {
+  const auto json = nlohmann::json::parse(to_json(parse_well(kSmallest)));
+
+  EXPECT_EQ(json["version"], 1);
+  EXPECT_EQ(json["source"]["name"], "orders");
+  EXPECT_EQ(json["limits"]["memory"], 134217728);
+  EXPECT_EQ(json["logging"]["level"], "info");
+  for (const Option& option : options()) {
+    std::string pointer = "/" + std::string(option.path);
+    std::replace(pointer.begin(), pointer.end(), '.', '/');
+    EXPECT_TRUE(json.contains(nlohmann::json::json_pointer(pointer))) << option.path;
+  }
+}
+
+TEST(ToJson, TakesATextThatIsNoUtf8) {
+  Config config;
+  config.source.name = "\xff";
+
+  EXPECT_NO_THROW(nlohmann::json::parse(to_json(config)));
+}
+
+TEST(Reference, IsWhatTheFileHolds) {
+  EXPECT_EQ(reference_file(), reference()) << "write it anew: keyrewind config reference "
+                                              "> config/reference.yaml";
+}
+
+TEST(Reference, HasTheDefaultsOfTheStructAndExamplesOfTheRest) {
+  Config expected;
+  expected.source.name = "orders";
+  expected.source.address = "valkey://127.0.0.1:6379";
+  expected.repository.url = "file:///var/lib/keyrewind/repository";
+
+  EXPECT_EQ(to_yaml(parse_well(reference())), to_yaml(expected));
+}
+
+TEST(Reference, DescribesEveryOption) {
+  const std::string text = reference();
+
+  for (const Option& option : options()) {
+    EXPECT_THAT(text, HasSubstr(std::string(leaf_of(option.path)) + ": ")) << option.path;
+    EXPECT_THAT(text, HasSubstr(std::string(option.description.substr(0, 40)))) << option.path;
+  }
+}
+
+TEST(Reference, FitsIntoAHundredColumns) {
+  std::istringstream lines(reference());
+  for (std::string line; std::getline(lines, line);) {
+    EXPECT_LE(line.size(), 100U) << line;
+    EXPECT_FALSE(line.ends_with(' ')) << line;
+  }
+}
+
+}  // namespace
+}  // namespace keyrewind::config
