@@ -1,0 +1,16 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace keyrewind::cli {
+
+/// What may be said before or after every verb.
+struct GlobalOptions {
+  std::optional<std::string> config_file;  ///< Nothing: config::load looks where it always does.
+  bool json = false;                       ///< Results as JSON.
+  bool quiet = false;                      ///< No progress, and only errors in the log.
+  int verbose = 0;                         ///< How often -v was given.
+};
+
+}  // namespace keyrewind::cli
