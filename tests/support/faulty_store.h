@@ -1,0 +1,74 @@
+#pragma once
+
+#include "base/error.h"
+#include "store/object_store.h"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+namespace keyrewind::test {
+
+/// What goes wrong in a FaultyStore, and when.
+struct Fault {
+  enum class Mode {
+    none,         ///< All goes well.
+    fail_before,  ///< The call fails and nothing happened.
+    fail_after,   ///< It happened, but the caller sees a failure.
+    flip_bit,     ///< `get` and `read` give bytes of which one bit is wrong.
+    truncate,     ///< `get` loses its last byte; `read` finds that the object ends too early.
+  };
+
+  Mode mode = Mode::none;
+  std::uint64_t call = 0;  ///< Which call, from 1 on; 0 means every one.
+  ErrorKind kind = ErrorKind::unavailable;
+};
+
+/// A store that passes everything on to another, and makes one call go wrong.
+///
+/// All members that touch the store count as calls, those of uploads and the taking of locks
+/// included, but not `url`.
+class FaultyStore final : public store::ObjectStore {
+ public:
+  /// `inner` must outlive this store and its uploads.
+  explicit FaultyStore(store::ObjectStore& inner, Fault fault = {});
+
+  /// Sets what goes wrong from now on, and counts from 0 again.
+  void set(Fault fault);
+
+  /// Calls since the last `set`.
+  std::uint64_t calls() const noexcept { return calls_; }
+
+  std::string url() const override;
+  void create() override;
+  bool put_if_absent(const std::string& name, ByteView content, std::stop_token stop) override;
+  std::unique_ptr<store::Upload> upload(const std::string& name, std::stop_token stop) override;
+  std::optional<Bytes> get(const std::string& name, std::uint64_t max_bytes,
+                           std::stop_token stop) const override;
+  void read(const std::string& name, std::uint64_t offset, std::span<std::byte> into,
+            std::stop_token stop) const override;
+  std::optional<store::ObjectInfo> head(const std::string& name,
+                                        std::stop_token stop) const override;
+  std::vector<store::ObjectInfo> list(const std::string& prefix,
+                                      std::stop_token stop) const override;
+  bool empty(std::stop_token stop) const override;
+  void remove(const std::string& name, std::stop_token stop) override;
+  std::size_t remove_abandoned_uploads(const std::string& prefix, std::stop_token stop) override;
+  std::unique_ptr<store::StoreLock> try_lock(const std::string& name,
+                                             std::stop_token stop) override;
+
+ private:
+  class FaultyUpload;
+
+  /// Counts a call and returns its number. Throws if it is to fail before anything happens.
+  std::uint64_t begin() const;
+  /// Throws if call `number` is to fail after it happened.
+  void end(std::uint64_t number) const;
+  bool is_due(Fault::Mode mode, std::uint64_t number) const;
+
+  store::ObjectStore& inner_;
+  Fault fault_;
+  mutable std::atomic<std::uint64_t> calls_{0};
+};
+
+}  // namespace keyrewind::test
