@@ -87,6 +87,17 @@ TEST_P(DatasetOn, HasEveryEncoding) {
   EXPECT_THAT(encodings(server), testing::IsSupersetOf(expected));
 }
 
+TEST_P(DatasetOn, HasCollectionsTooLargeForTheirCompactEncoding) {
+  RedisServer server({.program = GetParam()});
+
+  fill(server, {.databases = {0}});
+
+  EXPECT_EQ(server.cli({"OBJECT", "ENCODING", "largeset:0"}), "hashtable");
+  EXPECT_EQ(server.cli({"OBJECT", "ENCODING", "largezset:0"}), "skiplist");
+  EXPECT_EQ(server.cli({"OBJECT", "ENCODING", "longlist:0"}), "quicklist");
+  EXPECT_EQ(server.cli({"OBJECT", "ENCODING", "largehash:0"}), "hashtable");
+}
+
 TEST_P(DatasetOn, HasHashFieldsThatExpireWhereTheServerKnowsThem) {
   RedisServer server({.program = GetParam()});
   const bool known = GetParam() == "redis-server-8.0" || GetParam() == "valkey-server-9.1";
