@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "base/error.h"
 #include "base/secret.h"
 #include "io/socket.h"
 #include "rdb/compatibility.h"
@@ -50,6 +51,7 @@ class Connection {
   Connection(const SourceOptions& options, std::stop_token stop);
 
   const Greeting& greeting() const noexcept { return greeting_; }
+  const SourceOptions& options() const noexcept { return options_; }
 
   /// Sends a command and waits for its reply, which may be an error reply.
   resp::Reply call(std::initializer_list<std::string_view> words);
@@ -60,15 +62,31 @@ class Connection {
  private:
   friend class SnapshotStream;
 
+  void greet();
+  void look_behind_compatibility();
+  void send(ByteView bytes, std::chrono::milliseconds timeout);
+  resp::Reply read_reply(std::string_view doing, std::chrono::milliseconds timeout);
+  Error does_not_speak_redis() const;
+
   const SourceOptions options_;
   const std::stop_token stop_;
   std::unique_ptr<io::Socket> socket_;
   resp::ReplyReader reader_;
+  std::string first_bytes_;  ///< The beginning of what the peer sent, to show if it is no server.
   Greeting greeting_;
 };
 
 /// An error reply as one clear line with a kind: what failed at which address, and what to do.
 /// `doing` is the command's name as a person knows it, such as "PSYNC".
 Error server_error(const SourceOptions& options, std::string_view doing, const std::string& reply);
+
+/// The name that `options` authenticates as.
+std::string user_name(const SourceOptions& options);
+
+/// The ACL rule that lets a user run `doing`, such as "+psync +replconf".
+std::string acl_rule(std::string_view doing);
+
+/// `text` in at most `max_bytes` printable characters, the password taken out, for error messages.
+std::string printable(const SourceOptions& options, std::string text, std::size_t max_bytes);
 
 }  // namespace keyrewind::replica

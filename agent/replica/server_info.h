@@ -17,13 +17,14 @@ struct ServerInfo {
   std::string version;
   std::string role;  ///< "primary" or "replica".
   std::string mode;
-  std::map<std::string, std::string> modules;             ///< Name → version.
-  std::optional<std::uint64_t> used_memory;               ///< Bytes, INFO memory.
-  std::optional<std::uint64_t> keys;                      ///< Over all databases, INFO keyspace.
-  std::map<std::string, std::string> config;              ///< What differs from the server's defaults, secrets left out.
-  std::vector<std::string> secrets_left_out;              ///< Names of options that are set but secret.
-  std::vector<std::string> acl_users;                     ///< ACL LIST lines, password hashes left out.
-  std::vector<std::string> missing;                       ///< "config: this user may not run CONFIG GET (+config|get)".
+  std::map<std::string, std::string> modules;  ///< Name → version.
+  std::optional<std::uint64_t> used_memory;    ///< Bytes, INFO memory.
+  std::optional<std::uint64_t> keys;           ///< Over all databases, INFO keyspace.
+  std::map<std::string, std::string>
+      config;  ///< What differs from the server's defaults, secrets left out.
+  std::vector<std::string> secrets_left_out;  ///< Names of options that are set but secret.
+  std::vector<std::string> acl_users;         ///< ACL LIST lines, password hashes left out.
+  std::vector<std::string> missing;  ///< "config: this user may not run CONFIG GET (+config|get)".
 };
 
 /// Asks an ordinary connection. An error reply ends up in `missing`; a lost connection throws.
@@ -31,8 +32,8 @@ ServerInfo ask_server_info(Connection& connection);
 
 /// The options of `CONFIG GET *` whose values are not a default of any server we know, without
 /// secrets, whose names go to `secrets_left_out`.
-std::map<std::string, std::string> non_default_config(
-    const std::map<std::string, std::string>& all, std::vector<std::string>& secrets_left_out);
+std::map<std::string, std::string> non_default_config(const std::map<std::string, std::string>& all,
+                                                      std::vector<std::string>& secrets_left_out);
 
 /// An `ACL LIST` line without its password hashes: "#<64 hex>" words become "#(left out)".
 std::string without_hashes(const std::string& acl_line);
