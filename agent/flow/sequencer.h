@@ -47,7 +47,9 @@ class Sequencer {
     if (ended()) {
       return std::nullopt;
     }
-    T item = std::move(items_.extract(next_).mapped());
+    const auto next = items_.find(next_);
+    T item = std::move(next->second);
+    items_.erase(next);
     ++next_;
     lock.unlock();
     has_room_.notify_all();

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "backup/snapshot_upload.h"
+#include "base/clock.h"
+#include "base/progress.h"
+#include "catalog/catalog.h"
+#include "replica/connection.h"
+
+#include <map>
+#include <stop_token>
+#include <string>
+
+namespace keyrewind::backup {
+
+/// What to back up, and what to write beside it.
+struct BackupOptions {
+  replica::SourceOptions source;
+  PipelineOptions pipeline;
+  std::map<std::string, std::string> labels;
+};
+
+/// A backup that is available, and what somebody should know about it.
+struct BackupResult {
+  catalog::Commit commit;
+  std::vector<std::string> warnings;  ///< Also in the manifest.
+};
+
+/// Takes one backup of the node at `options.source`: clears away what a killed run left, asks the
+/// server about itself, stores a snapshot, writes manifest and commit.
+///
+/// Throws Error: busy if another run is writing this source, the source's and the repository's own
+/// failures, corrupt if the RDB did not arrive sound. Whatever it throws, nothing half is listed.
+BackupResult take_backup(catalog::Catalog& catalog, const BackupOptions& options,
+                         const Clock& clock, Progress& progress, std::stop_token stop);
+
+}  // namespace keyrewind::backup

@@ -1,0 +1,34 @@
+#include "cli/backup_json.h"
+
+#include "base/bytes.h"
+
+namespace keyrewind::cli {
+
+nlohmann::ordered_json to_json(const catalog::Commit& commit) {
+  return {{"id", commit.id},
+          {"state", "available"},
+          {"source", commit.source},
+          {"sequence", commit.sequence},
+          {"created", to_rfc3339(commit.created)},
+          {"finished", to_rfc3339(commit.finished)},
+          {"keys", commit.keys},
+          {"raw_bytes", commit.raw_bytes},
+          {"stored_bytes", commit.stored_bytes},
+          {"server", commit.server},
+          {"opaque", commit.opaque},
+          {"labels", commit.labels}};
+}
+
+nlohmann::ordered_json to_json(const catalog::Commit& commit, const catalog::Manifest& manifest) {
+  // The manifest's own form, so that FORMAT.md describes this output too.
+  nlohmann::ordered_json json = to_json(commit);
+  const auto stored = nlohmann::ordered_json::parse(catalog::encode(manifest));
+  for (const auto& [name, value] : stored.items()) {
+    if (!json.contains(name) && name != "format" && name != "kind") {
+      json[name] = value;
+    }
+  }
+  return json;
+}
+
+}  // namespace keyrewind::cli

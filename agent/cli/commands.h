@@ -1,0 +1,21 @@
+#pragma once
+
+#include "cli/invocation.h"
+
+namespace CLI {
+class App;
+}
+
+namespace keyrewind::cli {
+
+/// Each adds one subcommand to `app`, which CLI11 runs while it parses the command line.
+/// `invocation` must outlive `app`.
+void add_backup_command(CLI::App& app, Invocation& invocation);
+void add_list_command(CLI::App& app, Invocation& invocation);
+void add_show_command(CLI::App& app, Invocation& invocation);
+void add_restore_command(CLI::App& app, Invocation& invocation);
+void add_verify_command(CLI::App& app, Invocation& invocation);
+void add_export_command(CLI::App& app, Invocation& invocation);
+void add_version_command(CLI::App& app, Invocation& invocation);
+
+}  // namespace keyrewind::cli

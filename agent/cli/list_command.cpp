@@ -1,0 +1,50 @@
+#include "base/size.h"
+#include "cli/backup_json.h"
+#include "cli/commands.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <iostream>
+#include <vector>
+
+namespace keyrewind::cli {
+namespace {
+
+void print_table(const std::vector<catalog::Commit>& backups) {
+  std::cout << fmt::format("{:<24} {:<20} {:>12} {:>11} {:>11}  {}\n", "ID", "CREATED (UTC)",
+                           "KEYS", "RAW", "STORED", "SERVER");
+  for (const catalog::Commit& backup : backups) {
+    std::cout << fmt::format(
+        "{:<24} {:<20} {:>12} {:>11} {:>11}  {}\n", backup.id,
+        to_rfc3339(backup.created).substr(0, 19), backup.opaque ? "?" : std::to_string(backup.keys),
+        to_human_size(backup.raw_bytes), to_human_size(backup.stored_bytes), backup.server);
+  }
+}
+
+void run(Invocation& invocation) {
+  Repository repository(invocation.global);
+  const auto backups = repository.catalog().list(invocation.stop);
+  if (invocation.global.json) {
+    auto rows = nlohmann::ordered_json::array();
+    for (const catalog::Commit& backup : backups) {
+      rows.push_back(to_json(backup));
+    }
+    std::cout << nlohmann::ordered_json{{"backups", rows}}.dump(2) << '\n';
+    return;
+  }
+  if (backups.empty()) {
+    std::cout << fmt::format("no backup of {} yet\n", repository.config().source.name);
+    return;
+  }
+  print_table(backups);
+}
+
+}  // namespace
+
+void add_list_command(CLI::App& app, Invocation& invocation) {
+  auto* command = app.add_subcommand("list", "Show the backups in the repository, oldest first");
+  command->callback([&invocation] { run(invocation); });
+}
+
+}  // namespace keyrewind::cli

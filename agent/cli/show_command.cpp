@@ -1,0 +1,125 @@
+#include "base/size.h"
+#include "cli/backup_json.h"
+#include "cli/commands.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <iostream>
+#include <memory>
+#include <string>
+
+namespace keyrewind::cli {
+namespace {
+
+void print_line(std::string_view name, const std::string& value) {
+  if (!value.empty()) {
+    std::cout << fmt::format("{:<14} {}\n", name, value);
+  }
+}
+
+std::string types_of(const rdb::DatabaseCounts& counts) {
+  std::string text;
+  for (std::size_t i = 0; i < rdb::kValueTypes; ++i) {
+    if (counts.by_type[i] != 0) {
+      text += fmt::format(", {} {}", counts.by_type[i], to_string(static_cast<rdb::ValueType>(i)));
+    }
+  }
+  return text;
+}
+
+void print_snapshot(const catalog::Snapshot& snapshot) {
+  print_line("snapshot",
+             fmt::format("shard {}, {} version {}, {} stored as {}", snapshot.shard,
+                         snapshot.rdb.magic, snapshot.rdb.version,
+                         to_human_size(snapshot.rdb.bytes), to_human_size(snapshot.object.bytes)));
+  print_line("position", fmt::format("{} at offset {}", snapshot.replid, snapshot.offset));
+  print_line("object", snapshot.object.name);
+  print_line("rdb sha256", snapshot.raw_sha256);
+  print_line("crc64",
+             fmt::format(
+                 "{:016x}{}", snapshot.rdb.crc64,
+                 snapshot.rdb.checksum == rdb::Checksum::absent ? " (the server wrote none)" : ""));
+  if (snapshot.rdb.opaque()) {
+    print_line("not counted", snapshot.rdb.opaque_reason);
+    return;
+  }
+  for (const auto& [number, counts] : snapshot.rdb.databases) {
+    print_line(fmt::format("database {}", number),
+               fmt::format("{} keys, {} with a time to live{}", counts.keys, counts.keys_with_ttl,
+                           types_of(counts)));
+  }
+  print_line("functions", fmt::format("{}", fmt::join(snapshot.rdb.functions, ", ")));
+  for (const auto& [name, keys] : snapshot.rdb.modules) {
+    print_line("module type", fmt::format("{}: {} keys", name, keys));
+  }
+}
+
+void print_server(const replica::ServerInfo& server) {
+  print_line("server", fmt::format("{} {}, {}, {}", server.product, server.version, server.role,
+                                   server.mode));
+  if (server.used_memory) {
+    print_line("used memory", to_human_size(*server.used_memory));
+  }
+  for (const auto& [name, version] : server.modules) {
+    print_line("module", fmt::format("{} {}", name, version));
+  }
+  for (const auto& [name, value] : server.config) {
+    print_line("config", fmt::format("{} {}", name, value.empty() ? "\"\"" : value));
+  }
+  if (!server.secrets_left_out.empty()) {
+    print_line("left out",
+               fmt::format("secret options {}", fmt::join(server.secrets_left_out, ", ")));
+  }
+  for (const std::string& user : server.acl_users) {
+    print_line("acl", user);
+  }
+  for (const std::string& missing : server.missing) {
+    print_line("not recorded", missing);
+  }
+}
+
+void print(const catalog::Commit& commit, const catalog::Manifest& manifest) {
+  print_line("backup", commit.id);
+  print_line("source", commit.source);
+  print_line("state", "available");
+  print_line("created", to_rfc3339(commit.created));
+  print_line("took", to_human(commit.finished - commit.created));
+  print_line("keys", commit.opaque ? "not counted" : std::to_string(commit.keys));
+  for (const auto& [name, value] : manifest.labels) {
+    print_line("label", name + "=" + value);
+  }
+  for (const catalog::Snapshot& snapshot : manifest.snapshots) {
+    print_snapshot(snapshot);
+  }
+  for (const auto& [shard, server] : manifest.servers) {
+    print_server(server);
+  }
+  for (const std::string& warning : manifest.warnings) {
+    print_line("warning", warning);
+  }
+}
+
+void run(const std::string& id, Invocation& invocation) {
+  Repository repository(invocation.global);
+  const auto commit = repository.catalog().find(id, invocation.stop);
+  const auto manifest = repository.catalog().manifest(commit, invocation.stop);
+  if (invocation.global.json) {
+    std::cout << to_json(commit, manifest).dump(2) << '\n';
+  } else {
+    print(commit, manifest);
+  }
+}
+
+}  // namespace
+
+void add_show_command(CLI::App& app, Invocation& invocation) {
+  auto id = std::make_shared<std::string>("latest");
+  auto* command = app.add_subcommand("show", "Show everything that is known of a backup");
+  command->add_option("backup", *id, "Its id or a beginning of it, or latest")
+      ->capture_default_str();
+  command->callback([id, &invocation] { run(*id, invocation); });
+}
+
+}  // namespace keyrewind::cli

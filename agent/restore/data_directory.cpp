@@ -1,0 +1,326 @@
+#include "restore/data_directory.h"
+
+#include "aof/layout.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "io/file.h"
+#include "restore/server_data.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <functional>
+#include <map>
+#include <system_error>
+#include <utility>
+
+namespace keyrewind::restore {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kTemporary = ".keyrewind-tmp";
+constexpr const char* kMarker = ".keyrewind-restore.json";
+constexpr std::uint64_t kMaxMarkerBytes = 1U << 20U;
+
+[[noreturn]] void fail(int number, const std::string& doing, const fs::path& path) {
+  throw io::file_error(Side::here, number, doing, path);
+}
+
+void make_folder(const fs::path& folder) {
+  if (mkdir(folder.c_str(), 0750) != 0 && errno != EEXIST) {
+    fail(errno, "make folder", folder);
+  }
+}
+
+void rename_path(const fs::path& from, const fs::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) {
+    fail(errno, "rename to", to);
+  }
+}
+
+void remove_tree(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) {
+    fail(error.value(), "remove", path);
+  }
+}
+
+/// Locks `folder` against another restore into it, for as long as the result lives.
+io::Fd lock_folder(const fs::path& folder) {
+  io::Fd locked(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!locked) {
+    fail(errno, "open folder", folder);
+  }
+  if (flock(locked.number(), LOCK_EX | LOCK_NB) != 0) {
+    throw Error(ErrorKind::busy,
+                fmt::format("another restore into {} is running; wait for it", folder.string()));
+  }
+  return locked;
+}
+
+/// Names a file so that it is known again after a crash.
+std::uint64_t inode_of(const fs::path& path) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) != 0) {
+    fail(errno, "stat", path);
+  }
+  return info.st_ino;
+}
+
+/// Writes small content whole, synced, replacing what is there.
+void write_file(const fs::path& path, std::string_view content) {
+  io::AtomicFile file(path, Side::here);
+  file.append(as_bytes(content));
+  file.commit(io::AtomicFile::IfExists::replace);
+}
+
+/// `.keyrewind-restore.json`: for a killed restore's successor, and for whoever wonders where the
+/// data came from.
+class Marker {
+ public:
+  Marker(fs::path target, const catalog::Manifest& manifest, const catalog::Snapshot& snapshot,
+         const Clock& clock)
+      : target_(std::move(target)), clock_(clock), started_(clock.now()) {
+    fields_ = {{"kind", "keyrewind-restore"}, {"format", 1},
+               {"backup", manifest.id},       {"source", manifest.source},
+               {"replid", snapshot.replid},   {"offset", snapshot.offset},
+               {"bytes", snapshot.rdb.bytes}, {"started", to_rfc3339(started_)}};
+  }
+
+  /// Before anything is written.
+  void running() { write("running"); }
+
+  /// Before anything gets its name. `placing` is each top-level name with its inode.
+  void placing(const std::map<std::string, std::uint64_t>& placing) {
+    fields_["placing"] = placing;
+    write("running");
+  }
+
+  void done() {
+    fields_.erase("placing");
+    const auto now = clock_.now();
+    fields_["finished"] = to_rfc3339(now);
+    fields_["duration_seconds"] = static_cast<double>((now - started_).count()) / 1000.0;
+    write("done");
+  }
+
+ private:
+  void write(const std::string& state) {
+    fields_["state"] = state;
+    write_file(target_ / kMarker, fields_.dump(2) + "\n");
+  }
+
+  const fs::path target_;
+  const Clock& clock_;
+  const Timestamp started_;
+  nlohmann::ordered_json fields_;
+};
+
+/// Whether what a killed restore put in place is still as it left it.
+bool is_untouched(const fs::path& path, std::uint64_t inode) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) != 0 || info.st_ino != inode) {
+    return false;
+  }
+  if (!S_ISDIR(info.st_mode)) {
+    return true;
+  }
+  for (const auto& entry : fs::directory_iterator(path)) {
+    if (entry.path().filename().string().ends_with(".incr.aof") && entry.file_size() != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Builds the new data beside the old, then swaps.
+class DirectoryRestore {
+ public:
+  DirectoryRestore(const RestorePlan& plan, const catalog::Manifest& manifest,
+                   const catalog::Snapshot& snapshot, const Clock& clock)
+      : plan_(plan),
+        clock_(clock),
+        temporary_(plan.target / kTemporary),
+        marker_(plan.target, manifest, snapshot, clock) {}
+
+  DirectoryRestore(const DirectoryRestore&) = delete;
+  DirectoryRestore& operator=(const DirectoryRestore&) = delete;
+
+  /// A restore that failed leaves nothing behind; one that was killed leaves its marker.
+  ~DirectoryRestore() {
+    if (!placing_) {
+      std::error_code ignored;
+      fs::remove_all(temporary_, ignored);
+      if (begun_ && !done_) {
+        fs::remove(plan_.target / kMarker, ignored);
+      }
+    }
+  }
+
+  RestoreResult run(const std::function<void(const fs::path&)>& write_rdb) {
+    make_folder(plan_.target);
+    const io::Fd lock = lock_folder(plan_.target);
+    if (find_server_data(plan_.target, plan_.server_config) != plan_.old_data) {
+      throw Error(ErrorKind::target_not_empty,
+                  fmt::format("target {} has been filled meanwhile; look at it, then try again",
+                              plan_.target.string()));
+    }
+    marker_.running();
+    begun_ = true;
+    make_folder(temporary_);
+    build(write_rdb);
+    RestoreResult result{plan_.files, place()};
+    done_ = true;
+    return result;
+  }
+
+ private:
+  void build(const std::function<void(const fs::path&)>& write_rdb) {
+    const ServerConfig& config = plan_.server_config;
+    const fs::path dump = temporary_ / config.dbfilename;
+    const fs::path folder = temporary_ / config.aof.folder;
+    if (plan_.layout == Layout::rdb) {
+      write_rdb(dump);
+      return;
+    }
+    make_folder(folder);
+    const fs::path base = folder / config.aof.base_file();
+    write_rdb(base);
+    // The server appends to this one, so that the base stays as it was restored.
+    write_file(folder / config.aof.increment_file(), "");
+    write_file(folder / config.aof.manifest_file(), aof::manifest_of(config.aof));
+    if (plan_.layout == Layout::both) {
+      // No server ever changes an RDB in place, so two names for one file are safe.
+      if (link(base.c_str(), dump.c_str()) != 0) {
+        copy_instead_of_link(base, dump);
+      }
+    }
+    io::sync_folder(temporary_, Side::here);
+  }
+
+  static void copy_instead_of_link(const fs::path& from, const fs::path& to) {
+    const io::Fd file = io::open_to_read(from, Side::here);
+    std::uint64_t left = fs::file_size(from);
+    io::AtomicFile copy(to, Side::here);
+    Bytes buffer(1U << 20U);
+    for (std::uint64_t offset = 0; left > 0;) {
+      const auto part = std::span(buffer).first(std::min<std::uint64_t>(left, buffer.size()));
+      io::read_exactly(file, offset, part, from, Side::here);
+      copy.append(part);
+      offset += part.size();
+      left -= part.size();
+    }
+    copy.commit();
+  }
+
+  /// The top-level names of what was built.
+  std::vector<std::string> built() const {
+    std::vector<std::string> names;
+    if (plan_.layout != Layout::aof) {
+      names.push_back(plan_.server_config.dbfilename);
+    }
+    if (plan_.layout != Layout::rdb) {
+      names.push_back(plan_.server_config.aof.folder);
+    }
+    return names;
+  }
+
+  std::optional<fs::path> place() {
+    std::map<std::string, std::uint64_t> inodes;
+    for (const std::string& name : built()) {
+      inodes[name] = inode_of(temporary_ / name);
+    }
+    const auto moved = move_old_data_aside();
+    marker_.placing(inodes);
+    placing_ = true;
+    for (const std::string& name : built()) {
+      rename_path(temporary_ / name, plan_.target / name);
+    }
+    io::sync_folder(plan_.target, Side::here);
+    marker_.done();
+    remove_tree(temporary_);
+    return moved;
+  }
+
+  std::optional<fs::path> move_old_data_aside() {
+    if (plan_.old_data.empty()) {
+      return std::nullopt;
+    }
+    const fs::path aside = plan_.target / (".keyrewind-old-" + to_compact(clock_.now()));
+    make_folder(aside);
+    for (const std::string& name : plan_.old_data) {
+      rename_path(plan_.target / name, aside / name);
+    }
+    io::sync_folder(aside, Side::here);
+    return aside;
+  }
+
+  const RestorePlan& plan_;
+  const Clock& clock_;
+  const fs::path temporary_;
+  Marker marker_;
+  bool begun_ = false;
+  bool placing_ = false;
+  bool done_ = false;
+};
+
+}  // namespace
+
+bool clear_unfinished_restore(const fs::path& target) {
+  std::error_code missing;
+  if (!fs::is_directory(target, missing)) {
+    return false;
+  }
+  const io::Fd lock = lock_folder(target);
+  const fs::path marker = target / kMarker;
+  const bool temporary = fs::exists(target / kTemporary, missing);
+  if (!fs::exists(marker, missing)) {
+    if (temporary) {
+      remove_tree(target / kTemporary);
+    }
+    return temporary;
+  }
+  const Bytes content = io::read_file(marker, kMaxMarkerBytes, Side::here);
+  const auto fields = nlohmann::json::parse(as_text(content), nullptr, false);
+  if (!fields.is_object() || fields.value("state", "") != "running") {
+    return false;
+  }
+  log::warn("unfinished restore cleared away", {{"target", target.string()}});
+  if (fields.contains("placing") && fields["placing"].is_object()) {
+    for (const auto& [name, inode] : fields["placing"].items()) {
+      if (name.find('/') == std::string::npos && inode.is_number_unsigned() &&
+          is_untouched(target / name, inode.get<std::uint64_t>())) {
+        remove_tree(target / name);
+      }
+    }
+  }
+  remove_tree(target / kTemporary);
+  remove_tree(marker);
+  return true;
+}
+
+RestoreResult restore_to_directory(store::ObjectStore& store, const catalog::Manifest& manifest,
+                                   const catalog::Snapshot& snapshot, const RestorePlan& plan,
+                                   const ReadOptions& options, const Clock& clock,
+                                   Progress& progress, std::stop_token stop) {
+  DirectoryRestore restore(plan, manifest, snapshot, clock);
+  return restore.run(
+      [&](const fs::path& path) { export_rdb(store, snapshot, path, options, progress, stop); });
+}
+
+void export_rdb(store::ObjectStore& store, const catalog::Snapshot& snapshot, const fs::path& path,
+                const ReadOptions& options, Progress& progress, std::stop_token stop) {
+  io::AtomicFile file(path, Side::here);
+  read_snapshot(
+      store, snapshot, options, [&](ByteView raw) { file.append(raw); }, progress, std::move(stop));
+  file.commit(io::AtomicFile::IfExists::replace);
+}
+
+}  // namespace keyrewind::restore

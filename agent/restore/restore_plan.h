@@ -1,0 +1,58 @@
+#pragma once
+
+#include "base/clock.h"
+#include "catalog/manifest.h"
+#include "rdb/compatibility.h"
+#include "restore/server_config.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace keyrewind::restore {
+
+/// Which files a server finds its data in.
+enum class Layout {
+  rdb,   ///< `dump.rdb`: read by a server with `appendonly no`.
+  aof,   ///< A folder with a base RDB and its manifest: read by one with `appendonly yes`.
+  both,  ///< Each reads its own; the RDB is there once, under two names.
+};
+std::string_view to_string(Layout layout) noexcept;
+
+/// What the user asked for.
+struct RestoreRequest {
+  std::filesystem::path target;
+  std::optional<Layout> layout;  ///< Nothing: as the configuration says, else both.
+  std::optional<std::filesystem::path>
+      server_config;                         ///< The target server's redis.conf or valkey.conf.
+  std::optional<rdb::ServerVersion> server;  ///< What will load it, if known.
+  bool force = false;                        ///< Go on in spite of objections and old data.
+};
+
+/// What a restore will do, decided before anything is written.
+struct RestorePlan {
+  std::filesystem::path target;
+  Layout layout = Layout::both;
+  std::string layout_reason;          ///< "appendonly yes in /etc/valkey/valkey.conf"
+  std::vector<std::string> files;     ///< What will stand in the target, by relative name.
+  std::vector<std::string> old_data;  ///< What stands there now and will be moved aside.
+  std::uint64_t bytes = 0;            ///< To be written.
+  std::uint64_t stored_bytes = 0;     ///< To be fetched.
+  std::string needs;                  ///< "Redis 7.2 or Valkey 8.0"
+  std::vector<std::string>
+      objections;                  ///< Why it should not be done; `force` turns them into notes.
+  std::vector<std::string> notes;  ///< What a person should know.
+  ServerConfig server_config;
+};
+
+/// Decides a restore of `snapshot` without writing anything.
+RestorePlan plan_restore(const RestoreRequest& request, const catalog::Manifest& manifest,
+                         const catalog::Snapshot& snapshot);
+
+/// The configuration to go by: that of `request.server_config`, or the servers' defaults.
+ServerConfig server_config_of(const RestoreRequest& request);
+
+}  // namespace keyrewind::restore

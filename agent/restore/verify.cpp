@@ -1,0 +1,151 @@
+#include "restore/verify.h"
+
+#include "base/error.h"
+#include "base/random.h"
+#include "base/size.h"
+#include "io/file.h"
+#include "restore/data_directory.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <charconv>
+#include <system_error>
+
+namespace keyrewind::restore {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A folder of our own under `parent`, removed at the end.
+class ScratchFolder {
+ public:
+  explicit ScratchFolder(const fs::path& parent) : path_(parent / ("keyrewind-" + random_hex(4))) {
+    if (mkdir(path_.c_str(), 0700) != 0) {
+      throw io::file_error(Side::here, errno, "make folder", path_);
+    }
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+  const fs::path& path() const noexcept { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+/// The server program to load with: the user's choice, or that of the product the snapshot came
+/// from.
+ServerProgram program_for(const VerifyOptions& options, const rdb::Summary& summary,
+                          const catalog::Manifest& manifest, const std::string& shard) {
+  if (!options.server.command.empty()) {
+    return options.server;
+  }
+  const auto server = manifest.servers.find(shard);
+  const bool valkey = summary.magic == "VALKEY" ||
+                      (server != manifest.servers.end() && server->second.product == "valkey");
+  return {valkey ? "valkey-server" : "redis-server"};
+}
+
+std::uint64_t number_in(const ThrowawayServer& server, const std::string& field) {
+  const std::string text = server.info(field);
+  std::uint64_t number = 0;
+  if (std::from_chars(text.data(), text.data() + text.size(), number).ec != std::errc()) {
+    throw Error(ErrorKind::failed, fmt::format("the server's INFO has no {}", field));
+  }
+  return number;
+}
+
+/// A verification leaves no hash uncompared.
+ReadOptions thorough(ReadOptions options) {
+  options.check_object = true;
+  return options;
+}
+
+void check_room(const fs::path& folder, std::uint64_t bytes) {
+  const std::uint64_t free = io::free_bytes(folder, Side::here);
+  if (free < bytes) {
+    throw Error(ErrorKind::failed,
+                fmt::format("{} has {} free, loading needs {}; name another folder with --temp-dir",
+                            folder.string(), to_human_size(free), to_human_size(bytes)));
+  }
+}
+
+void load(const catalog::Catalog& catalog, const catalog::Manifest& manifest,
+          const catalog::Snapshot& snapshot, const VerifyOptions& options, Progress& progress,
+          VerifyResult& result, const std::stop_token& stop) {
+  const ServerProgram program = program_for(options, snapshot.rdb, manifest, snapshot.shard);
+  const rdb::ServerVersion version = ask_version(program);
+  if (const auto why = rdb::why_not_loadable(snapshot.rdb.magic, snapshot.rdb.version, version)) {
+    throw Error(ErrorKind::incompatible, *why + "; name another server with --server");
+  }
+  check_room(options.temporary, snapshot.rdb.bytes);
+  const ScratchFolder scratch(options.temporary);
+  export_rdb(catalog.store(), snapshot, scratch.path() / "dump.rdb", thorough(options.read),
+             progress, stop);
+
+  const std::uint64_t databases =
+      snapshot.rdb.databases.empty() ? 16 : snapshot.rdb.databases.rbegin()->first + 1;
+  const ThrowawayServer server(program, scratch.path(), databases, stop);
+  const std::uint64_t loaded = number_in(server, "rdb_last_load_keys_loaded");
+  const std::uint64_t expired = number_in(server, "rdb_last_load_keys_expired");
+  if (!snapshot.rdb.opaque() && loaded + expired != snapshot.rdb.keys()) {
+    throw Error(Side::repository, ErrorKind::corrupt,
+                fmt::format("{} loaded {} keys and found {} expired, the manifest counts {}",
+                            rdb::to_string(version), loaded, expired, snapshot.rdb.keys()));
+  }
+  result.server = rdb::to_string(version);
+  result.keys += loaded + expired;
+  result.expired += expired;
+}
+
+void verify_snapshot(const catalog::Catalog& catalog, const catalog::Manifest& manifest,
+                     const catalog::Snapshot& snapshot, const VerifyOptions& options,
+                     Progress& progress, VerifyResult& result, const std::stop_token& stop) {
+  result.stored_bytes += snapshot.object.bytes;
+  switch (options.level) {
+    case VerifyLevel::checksum:
+      check_stored_bytes(catalog.store(), snapshot, options.read, progress, stop);
+      return;
+    case VerifyLevel::parse:
+      read_snapshot(
+          catalog.store(), snapshot, thorough(options.read), [](ByteView) {}, progress, stop);
+      result.keys += snapshot.rdb.keys();
+      break;
+    case VerifyLevel::load:
+      load(catalog, manifest, snapshot, options, progress, result, stop);
+      break;
+  }
+  result.raw_bytes += snapshot.rdb.bytes;
+}
+
+}  // namespace
+
+std::string_view to_string(VerifyLevel level) noexcept {
+  switch (level) {
+    case VerifyLevel::checksum:
+      return "checksum";
+    case VerifyLevel::parse:
+      return "parse";
+    case VerifyLevel::load:
+      return "load";
+  }
+  return "parse";
+}
+
+VerifyResult verify_backup(const catalog::Catalog& catalog, const catalog::Commit& commit,
+                           const VerifyOptions& options, Progress& progress, std::stop_token stop) {
+  const catalog::Manifest manifest = catalog.manifest(commit, stop);
+  VerifyResult result;
+  for (const catalog::Snapshot& snapshot : manifest.snapshots) {
+    verify_snapshot(catalog, manifest, snapshot, options, progress, result, stop);
+  }
+  return result;
+}
+
+}  // namespace keyrewind::restore
