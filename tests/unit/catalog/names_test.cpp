@@ -1,0 +1,95 @@
+#include "catalog/names.h"
+
+#include "store/object_store.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace keyrewind::catalog::names {
+namespace {
+
+const std::string kLineage(40, 'a');
+const std::string kId = "20261120T130221Z-0a1b2c";
+
+// What stands in repositories: none of these may ever change.
+TEST(Names, AreThoseOfTheFormat) {
+  EXPECT_EQ(repository(), "keyrewind.json");
+  EXPECT_EQ(source("orders"), "sources/orders/");
+  EXPECT_EQ(source_record("orders"), "sources/orders/source.json");
+  EXPECT_EQ(commits("orders"), "sources/orders/commits/");
+  EXPECT_EQ(commit("orders", 7, kId),
+            "sources/orders/commits/0000000007-20261120T130221Z-0a1b2c.json");
+  EXPECT_EQ(backups("orders"), "sources/orders/backups/");
+  EXPECT_EQ(manifest("orders", kId),
+            "sources/orders/backups/20261120T130221Z-0a1b2c/manifest.json");
+  EXPECT_EQ(shards("orders"), "sources/orders/shards/");
+  EXPECT_EQ(snapshot("orders", "0", kLineage, 12345, kId),
+            "sources/orders/shards/0/lineages/" + kLineage +
+                "/snapshots/00000000000000012345-20261120T130221Z-0a1b2c.rdb.zst");
+  EXPECT_EQ(writer_lock("orders"), "sources/orders/writer");
+}
+
+TEST(Names, AreNamesOfObjects) {
+  for (const std::string& name :
+       {repository(), source_record("a.b_c-D"), commit("orders", ~std::uint64_t{0}, kId),
+        manifest("orders", kId), snapshot("orders", "0", kLineage, 0, kId),
+        writer_lock("orders")}) {
+    EXPECT_TRUE(store::is_valid_name(name)) << name;
+  }
+}
+
+TEST(CommitName, IsReadBack) {
+  EXPECT_EQ(parse_commit("orders", commit("orders", 7, kId)), (CommitName{7, kId}));
+  EXPECT_EQ(parse_commit("orders", commit("orders", 12345678901, kId)),
+            (CommitName{12345678901, kId}));
+}
+
+TEST(CommitName, IsNoOther) {
+  const std::string folder = commits("orders");
+  for (const std::string& name :
+       {folder, folder + ".json", folder + "0000000001.json", folder + "0000000001-.json",
+        folder + "1-id.json", folder + "000000000x-id.json", folder + "0000000001-id",
+        folder + "0000000001-a/b.json", folder + "-000000001-id.json",
+        folder + "99999999999999999999999-id.json", commit("users", 1, kId)}) {
+    EXPECT_EQ(parse_commit("orders", name), std::nullopt) << name;
+  }
+}
+
+TEST(IdOfName, IsReadBack) {
+  EXPECT_EQ(id_of_manifest("orders", manifest("orders", kId)), kId);
+  EXPECT_EQ(id_of_snapshot("orders", snapshot("orders", "0", kLineage, 12345, kId)), kId);
+}
+
+TEST(IdOfName, IsNothingForWhatLaterVersionsMayAdd) {
+  const std::string lineage = shards("orders") + "0/lineages/" + kLineage;
+  for (const std::string& name :
+       {lineage + "/log/00000000000000012345-id.aof.zst", lineage + "/events/1.json",
+        lineage + "/snapshots/00000000000000012345-id.rdb.zst.age",
+        lineage + "/snapshots/12345-id.rdb.zst", lineage + "/snapshots/x.rdb.zst",
+        lineage + "/snapshots/more/00000000000000012345-id.rdb.zst",
+        shards("orders") + "0/other/" + kLineage + "/snapshots/00000000000000012345-id.rdb.zst",
+        shards("users") + "0/lineages/" + kLineage + "/snapshots/00000000000000012345-id.rdb.zst",
+        backups("orders") + "id/manifest.json"}) {
+    EXPECT_EQ(id_of_snapshot("orders", name), std::nullopt) << name;
+  }
+  for (const std::string& name :
+       {backups("orders") + "id/report.json", backups("orders") + "manifest.json",
+        backups("orders") + "a/b/manifest.json", manifest("users", kId)}) {
+    EXPECT_EQ(id_of_manifest("orders", name), std::nullopt) << name;
+  }
+}
+
+TEST(SourceName, CanBePartOfAName) {
+  for (const char* source : {"orders", "a", "Orders_1.eu-west", "0"}) {
+    EXPECT_TRUE(is_valid_source(source)) << source;
+  }
+  EXPECT_TRUE(is_valid_source(std::string(63, 'a')));
+  for (const char* source : {"", ".", "..", "-a", "_a", ".a", "a/b", "a b", "a\n", "\xc3\xa4"}) {
+    EXPECT_FALSE(is_valid_source(source)) << source;
+  }
+  EXPECT_FALSE(is_valid_source(std::string(64, 'a')));
+}
+
+}  // namespace
+}  // namespace keyrewind::catalog::names

@@ -1,0 +1,165 @@
+#pragma once
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "catalog/catalog.h"
+#include "catalog/manifest.h"
+#include "catalog/names.h"
+#include "codec/sha256.h"
+#include "store/file_store.h"
+#include "store/memory_store.h"
+#include "store/object_store.h"
+#include "support/temp_dir.h"
+
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+/// Backups and places for the tests of the catalog, made without a server.
+namespace keyrewind::test {
+
+/// An empty store of either kind, and what it stands on.
+struct Place {
+  std::shared_ptr<void> ground;
+  std::unique_ptr<store::ObjectStore> store;
+};
+
+/// How to make one.
+struct PlaceFactory {
+  std::string_view name;
+  Place (*make)();
+
+  friend std::ostream& operator<<(std::ostream& out, const PlaceFactory& factory) {
+    return out << factory.name;
+  }
+};
+
+inline Place make_memory() {
+  return {nullptr, std::make_unique<store::MemoryStore>()};
+}
+
+inline Place make_folder() {
+  auto folder = std::make_shared<TempDir>();
+  auto store = std::make_unique<store::FileStore>(folder->path());
+  return {std::move(folder), std::move(store)};
+}
+
+/// 2026-11-20T13:02:21.123Z.
+inline Timestamp sample_time() {
+  return Timestamp(std::chrono::milliseconds(1795179741123));
+}
+
+inline constexpr std::string_view kSampleLineage = "75a4f1c0b3c94b0bd7ab1b34c2d3f6e88c5f2a10";
+inline constexpr std::string_view kSampleReplid = "0c9b2f1de34a5b6c7d8e9f0a1b2c3d4e5f607182";
+inline constexpr std::string_view kSampleSnapshot = "frames and their index";
+
+/// A summary in which every field is set.
+inline rdb::Summary sample_summary() {
+  rdb::Summary summary;
+  summary.magic = "REDIS";
+  summary.version = 11;
+  summary.bytes = 123456;
+  summary.crc64 = 0x0123456789abcdef;
+  summary.checksum = rdb::Checksum::valid;
+  summary.databases[0] = {.keys = 6, .keys_with_ttl = 2, .by_type = {1, 1, 1, 1, 1, 1, 0}};
+  summary.databases[15] = {.keys = 3, .keys_with_ttl = 0, .by_type = {2, 0, 0, 0, 0, 0, 1}};
+  summary.aux = {{"redis-ver", "7.2.4"}, {"repl-stream-db", "0"}};
+  summary.functions = {"counters"};
+  summary.modules = {{"graphdata", 1}};
+  summary.hashes_with_field_ttl = 1;
+  summary.highest_type = 22;
+  return summary;
+}
+
+inline replica::ServerInfo sample_server() {
+  replica::ServerInfo server;
+  server.product = "valkey";
+  server.version = "8.1.1";
+  server.role = "replica";
+  server.mode = "standalone";
+  server.modules = {{"graph", "20811"}};
+  server.used_memory = 4'000'000'000;
+  server.keys = 9;
+  server.config = {{"appendonly", "yes"}, {"maxmemory", "8589934592"}};
+  server.secrets_left_out = {"requirepass"};
+  server.acl_users = {"user default on #(left out) ~* &* +@all"};
+  server.missing = {"memory: this user may not run INFO (+info)"};
+  return server;
+}
+
+/// A manifest in which every field is set. Its snapshot holds `kSampleSnapshot`.
+inline catalog::Manifest sample_manifest(const std::string& source, const std::string& id,
+                                         Timestamp created = sample_time()) {
+  catalog::Snapshot snapshot;
+  snapshot.shard = "0";
+  snapshot.lineage = kSampleLineage;
+  snapshot.replid = kSampleReplid;
+  snapshot.offset = 987654321;
+  snapshot.object = {catalog::names::snapshot(source, "0", snapshot.lineage, snapshot.offset, id),
+                     kSampleSnapshot.size(), codec::sha256_hex(as_bytes(kSampleSnapshot))};
+  snapshot.index_offset = 11;
+  snapshot.index_sha256 = codec::sha256_hex(as_bytes(kSampleSnapshot.substr(11)));
+  snapshot.raw_sha256 = codec::sha256_hex(as_bytes("the RDB"));
+  snapshot.rdb = sample_summary();
+
+  catalog::Manifest manifest;
+  manifest.id = id;
+  manifest.source = source;
+  manifest.created = created;
+  manifest.finished = created + std::chrono::milliseconds(4321);
+  manifest.program = "0.1.0";
+  manifest.labels = {{"before", "release 7"}, {"ticket", "OPS-1"}};
+  manifest.snapshots = {snapshot};
+  manifest.servers = {{"0", sample_server()}};
+  manifest.warnings = {"the server's rdbchecksum is off"};
+  return manifest;
+}
+
+/// What a run does: uploads a snapshot, then commits a manifest that names it.
+inline catalog::Commit write_backup(catalog::Catalog& catalog, catalog::Writer& writer,
+                                    const Clock& clock) {
+  const catalog::Manifest manifest =
+      sample_manifest(catalog.source(), writer.new_id(), clock.now());
+  const auto upload = catalog.store().upload(manifest.snapshots.front().object.name, {});
+  upload->append(as_bytes(kSampleSnapshot));
+  upload->complete();
+  return writer.commit(manifest, {});
+}
+
+/// The Error that `call` throws.
+template <typename Call>
+Error failure_of(const Call& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error;
+  }
+  return {ErrorKind::internal, "nothing was thrown"};
+}
+
+/// Replaces an object, which no store lets a program do.
+inline void overwrite(store::ObjectStore& store, const std::string& name,
+                      std::string_view content) {
+  store.remove(name, {});
+  store.put_if_absent(name, as_bytes(content), {});
+}
+
+inline std::string text_of(const store::ObjectStore& store, const std::string& name) {
+  const std::optional<Bytes> content = store.get(name, 1U << 20, {});
+  return content ? std::string(as_text(*content)) : "(none)";
+}
+
+inline std::vector<std::string> names_in(const store::ObjectStore& store) {
+  std::vector<std::string> names;
+  for (const store::ObjectInfo& object : store.list("", {})) {
+    names.push_back(object.name);
+  }
+  return names;
+}
+
+}  // namespace keyrewind::test
