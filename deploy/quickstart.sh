@@ -224,7 +224,7 @@ show_own_server() {
 
 ${bold}The same with your own server, in three lines:${plain}
 
-  $product-cli ACL SETUSER backup on '>PASSWORD' +psync +replconf +ping +info '+config|get' '+acl|list'
+  $product-cli ACL SETUSER backup on '>PASSWORD' +psync +replconf +info '+config|get' '+acl|list'
   printf '%s\n' 'version: 1' 'source: {name: mine, address: "valkey://127.0.0.1:6379", username: backup, password_file: $HOME/.keyrewind-password}' 'repository: {url: "file://$HOME/keyrewind-repository"}' >keyrewind.yaml
   $root/build/release/keyrewind backup -c keyrewind.yaml
 
