@@ -28,7 +28,8 @@ std::string to_string(const ServerVersion& server);
 std::optional<ServerVersion> parse_server_version(std::string_view text);
 
 /// Why `server` cannot load an RDB with this magic and version, or nothing if it can.
-/// The table is that of protocol.md 5.1: what each server loads natively, with its default configuration.
+/// The table is that of protocol.md 5.1: what each server loads natively, with its default
+/// configuration.
 std::optional<std::string> why_not_loadable(std::string_view magic, int version,
                                             const ServerVersion& server);
 

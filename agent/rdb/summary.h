@@ -33,10 +33,10 @@ enum class Checksum {
 
 /// What a scan learned about one RDB.
 struct Summary {
-  std::string magic;             ///< "REDIS" or "VALKEY".
-  int version = 0;               ///< 10, 11, 12 or 80 (protocol.md 5.1).
-  std::uint64_t bytes = 0;       ///< All of it, checksum included.
-  std::uint64_t crc64 = 0;       ///< Computed over all but the last 8 bytes.
+  std::string magic;        ///< "REDIS" or "VALKEY".
+  int version = 0;          ///< 10, 11, 12 or 80 (protocol.md 5.1).
+  std::uint64_t bytes = 0;  ///< All of it, checksum included.
+  std::uint64_t crc64 = 0;  ///< Computed over all but the last 8 bytes.
   Checksum checksum = Checksum::absent;
 
   /// Why the structure could not be followed, "" if it could. If not empty, the counts below are
@@ -44,11 +44,13 @@ struct Summary {
   std::string opaque_reason;
 
   std::map<std::uint64_t, DatabaseCounts> databases;  ///< Only those with keys.
-  std::map<std::string, std::string> aux;             ///< "redis-ver" → "7.0.15"; at most 64, short ones.
-  std::vector<std::string> functions;                 ///< Names of the function libraries.
-  std::map<std::string, std::uint64_t> modules;       ///< Module type name → keys of it.
+  std::map<std::string, std::string> aux;  ///< "redis-ver" → "7.0.15"; at most 64, short ones.
+  /// Names of the function libraries, at most 4096; "?" for one whose code does not say.
+  std::vector<std::string> functions;
+  /// Module type name → keys of it; 0 if there is only auxiliary data. More than 256 are "?".
+  std::map<std::string, std::uint64_t> modules;
   std::uint64_t hashes_with_field_ttl = 0;
-  int highest_type = 0;                               ///< The highest value type byte that occurred.
+  int highest_type = 0;  ///< The highest value type byte that occurred.
 
   bool operator==(const Summary&) const = default;
 
