@@ -8,8 +8,8 @@ namespace keyrewind::aof {
 
 /// The names that a server's configuration gives them.
 struct Names {
-  std::string folder = "appendonlydir";      ///< `appenddirname`
-  std::string stem = "appendonly.aof";       ///< `appendfilename`
+  std::string folder = "appendonlydir";  ///< `appenddirname`
+  std::string stem = "appendonly.aof";   ///< `appendfilename`
 
   std::string base_file() const { return stem + ".1.base.rdb"; }
   std::string increment_file() const { return stem + ".1.incr.aof"; }
