@@ -9,8 +9,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <functional>
-#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
@@ -44,7 +44,9 @@ Commit sample_commit() {
 std::string golden(const std::string& name) {
   std::ifstream file(std::filesystem::path(KEYREWIND_SOURCE_DIR) / "tests/data/manifests" / name);
   EXPECT_TRUE(file) << name;
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 /// A document that `decode` reads, for tests that spoil it.

@@ -252,6 +252,17 @@ TEST_P(WriterTest, CommitsNoIdTwice) {
   EXPECT_THAT(catalog().list({}), SizeIs(1));
 }
 
+// A retry below us may find that its first attempt had succeeded after all.
+TEST_P(WriterTest, TakesItsOwnObjectForASuccess) {
+  Writer writer(catalog(), clock(), {});
+  const Manifest manifest = test::sample_manifest("orders", writer.new_id());
+  store().put_if_absent(names::manifest("orders", manifest.id), as_bytes(encode(manifest)), {});
+
+  EXPECT_NO_THROW(writer.commit(manifest, {}));
+
+  EXPECT_THAT(catalog().list({}), SizeIs(1));
+}
+
 TEST_P(WriterTest, CommitsNothingOfAnotherSource) {
   Writer writer(catalog(), clock(), {});
 
