@@ -16,8 +16,9 @@ namespace keyrewind::io {
 /// A connected byte stream: TCP, Unix domain or TLS over TCP.
 ///
 /// One thread uses it at a time. Every wait ends when `stop` is requested, by throwing
-/// Error(cancelled). All other failures are Error(Side::source, unavailable), except a refused TLS
-/// peer, which is Error(Side::source, denied).
+/// Error(cancelled). All other failures are Error(Side::source, unavailable), except a TLS peer
+/// that is refused or refuses us, and a Unix socket that this user may not use, which are denied,
+/// and a peer that does not speak TLS as it should, which is protocol.
 class Socket {
  public:
   virtual ~Socket() = default;
@@ -45,11 +46,12 @@ struct TlsOptions {
   std::string server_name;  ///< Name to verify and to send (SNI); empty: the host.
 };
 
-/// Connects to `host`:`port`, trying each address that the name resolves to.
+/// Connects to `host`:`port`, trying each address that the name resolves to. Looking the name up
+/// takes as long as the system's resolver does; neither `timeout` nor `stop` can end that.
 std::unique_ptr<Socket> connect_tcp(const std::string& host, std::uint16_t port,
                                     std::chrono::milliseconds timeout, std::stop_token stop);
 
-/// Connects to the Unix socket at `path`.
+/// Connects to the Unix socket at `path`. Throws Error(config) if that is too long for one.
 std::unique_ptr<Socket> connect_unix(const std::string& path, std::chrono::milliseconds timeout,
                                      std::stop_token stop);
 

@@ -252,7 +252,7 @@ Error tls_error(const SSL& tls, const std::string& doing, const std::string& pee
                       : fmt::format("{} refused our certificate: {}; check source.tls.cert_file",
                                     peer, note));
   }
-  return denied(fmt::format("{} {}: {}", doing, peer, last_note()));
+  return {Side::source, ErrorKind::protocol, fmt::format("{} {}: {}", doing, peer, last_note())};
 }
 
 bool refuses_our_certificate() noexcept {

@@ -150,12 +150,13 @@ bool TlsSocket::wait_for(int why, Deadline deadline, const std::stop_token& stop
 
 Error TlsSocket::failure(int why, const std::string& doing) const {
   const int number = errno;
-  if (why == SSL_ERROR_SYSCALL) {
-    return number != 0 ? socket_error(doing, peer_, number)
-                       : Error(Side::source, ErrorKind::unavailable,
-                               fmt::format("{} {}: the peer closed the connection", doing, peer_));
+  const bool is_closed = why == SSL_ERROR_ZERO_RETURN || (why == SSL_ERROR_SYSCALL && number == 0);
+  if (is_closed) {
+    return {Side::source, ErrorKind::unavailable,
+            fmt::format("{} {}: the peer closed the connection", doing, peer_)};
   }
-  return tls_error(*tls_, doing, peer_, name_);
+  return why == SSL_ERROR_SYSCALL ? socket_error(doing, peer_, number)
+                                  : tls_error(*tls_, doing, peer_, name_);
 }
 
 /// With TLS 1.3 a server says only after the handshake that it does not take our certificate, and
