@@ -118,6 +118,7 @@ is_recent() {
 build() {
   cd "$root"
   echo "This takes a few minutes the first time."
+  [ -t 1 ] || echo "What the compiler says goes to $work/build.log."
   cmake --preset release -DKEYREWIND_TESTS=OFF >"$work/build.log" 2>&1 || fail_with_log "$work/build.log"
   if [ -t 1 ]; then
     cmake --build --preset release --target keyrewind || fail "it does not build"
@@ -225,12 +226,12 @@ show_own_server() {
 ${bold}The same with your own server, in three lines:${plain}
 
   $product-cli ACL SETUSER backup on '>PASSWORD' +psync +replconf +info '+config|get' '+acl|list'
-  printf '%s\n' 'version: 1' 'source: {name: mine, address: "valkey://127.0.0.1:6379", username: backup, password_file: $HOME/.keyrewind-password}' 'repository: {url: "file://$HOME/keyrewind-repository"}' >keyrewind.yaml
-  $root/build/release/keyrewind backup -c keyrewind.yaml
+  export KEYREWIND_SOURCE__NAME=mine KEYREWIND_SOURCE__ADDRESS=valkey://127.0.0.1:6379 KEYREWIND_SOURCE__USERNAME=backup KEYREWIND_SOURCE__PASSWORD=PASSWORD KEYREWIND_REPOSITORY__URL="file://\$HOME/keyrewind"
+  $root/build/release/keyrewind backup
 
-The file named there holds the PASSWORD. When the day comes, into the folder of a server that is stopped:
+Or write that into a file, as above. And when the day comes, into the data folder of a server that is stopped:
 
-  $root/build/release/keyrewind restore -c keyrewind.yaml latest --target /var/lib/valkey
+  $root/build/release/keyrewind restore latest --target /var/lib/redis
 END
 }
 
