@@ -140,6 +140,16 @@ bool is_untouched(const fs::path& path, std::uint64_t inode) {
   return true;
 }
 
+/// What a marker says; null if there is none or it is not ours.
+nlohmann::json read_marker(const fs::path& marker) {
+  std::error_code missing;
+  if (!fs::exists(marker, missing)) {
+    return nullptr;
+  }
+  const Bytes content = io::read_file(marker, kMaxMarkerBytes, Side::here);
+  return nlohmann::json::parse(as_text(content), nullptr, false);
+}
+
 /// Builds the new data beside the old, then swaps.
 class DirectoryRestore {
  public:
@@ -279,18 +289,13 @@ bool clear_unfinished_restore(const fs::path& target) {
     return false;
   }
   const io::Fd lock = lock_folder(target);
-  const fs::path marker = target / kMarker;
   const bool temporary = fs::exists(target / kTemporary, missing);
-  if (!fs::exists(marker, missing)) {
-    if (temporary) {
-      remove_tree(target / kTemporary);
-    }
-    return temporary;
-  }
-  const Bytes content = io::read_file(marker, kMaxMarkerBytes, Side::here);
-  const auto fields = nlohmann::json::parse(as_text(content), nullptr, false);
+  const fs::path marker = target / kMarker;
+  const auto fields = read_marker(marker);
   if (!fields.is_object() || fields.value("state", "") != "running") {
-    return false;
+    // Killed before its first word or after its last: only the folder can be left.
+    remove_tree(target / kTemporary);
+    return temporary;
   }
   log::warn("unfinished restore cleared away", {{"target", target.string()}});
   if (fields.contains("placing") && fields["placing"].is_object()) {

@@ -30,6 +30,20 @@ bool is_aof_folder(const fs::directory_entry& folder, const ServerConfig& config
   return by_name && unreadable;
 }
 
+/// Whether one of the words of a command line is a server program. It need not be the first, as a
+/// program may be started through a loader; and a running server retitles itself: "redis-server
+/// *:6379".
+bool is_server(const fs::path& command_line) {
+  std::ifstream file(command_line, std::ios::binary);
+  for (std::string word; std::getline(file, word, '\0');) {
+    const std::string program = fs::path(word.substr(0, word.find(' '))).filename().string();
+    if (program == "redis-server" || program == "valkey-server") {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 std::vector<std::string> find_server_data(const fs::path& folder, const ServerConfig& config) {
@@ -68,12 +82,7 @@ std::optional<int> find_server_running_in(const fs::path& folder) {
     if (fs::read_symlink(entry.path() / "cwd", gone) != wanted || gone) {
       continue;
     }
-    std::ifstream file(entry.path() / "cmdline", std::ios::binary);
-    std::string program;
-    std::getline(file, program, '\0');
-    // A running server retitles itself: "redis-server *:6379".
-    if (program.find("redis-server") != std::string::npos ||
-        program.find("valkey-server") != std::string::npos) {
+    if (is_server(entry.path() / "cmdline")) {
       return pid;
     }
   }

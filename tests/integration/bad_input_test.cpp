@@ -105,7 +105,11 @@ TEST_F(BadInput, ServerIsLoading) {
     server.cli({"DEBUG", "POPULATE", "20000"});
     server.cli({"SAVE"});
   }
-  RedisServer loading({.args = {"--key-load-delay", "1000"}, .dir = data.path(), .wait = false});
+  // It answers between its steps only: small ones, then.
+  RedisServer loading(
+      {.args = {"--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"},
+       .dir = data.path(),
+       .wait = false});
   const Keyrewind keyrewind(loading.url());
 
   // Until it listens the message is another.
@@ -273,6 +277,17 @@ TEST_F(BadRepository, NoSuchBackup) {
   expect(keyrewind().run({"show", "nonesuch"}), 4, "nonesuch");
 }
 
+/// 8 MiB that nothing can compress.
+std::string noise() {
+  std::string bytes(8 << 20, '\0');
+  std::uint32_t state = 1;
+  std::ranges::generate(bytes, [&] {
+    state = state * 1664525 + 1013904223;
+    return static_cast<char>(state >> 24);
+  });
+  return bytes;
+}
+
 /// A small file system of its own, in a name space of its own, that is full soon.
 RunResult run_on_small_disk(const Keyrewind& keyrewind, const std::string& mount_point,
                             const std::vector<std::string>& words) {
@@ -285,18 +300,7 @@ RunResult run_on_small_disk(const Keyrewind& keyrewind, const std::string& mount
 }
 
 TEST_F(BadRepository, DiskFullInTheRepository) {
-  server().cli({"DEBUG", "POPULATE", "10000", "random", "10"});
-  for (int i = 0; i < 8; ++i) {
-    server().cli({"SET", "blob" + std::to_string(i), std::string(1 << 20, 'x')});
-  }
-  server().cli({"CONFIG", "SET", "rdbcompression", "no"});
-  std::string noise(8 << 20, '\0');
-  std::uint32_t seed = 1;
-  std::ranges::generate(noise, [&] {
-    seed = seed * 1664525 + 1013904223;
-    return static_cast<char>(seed >> 24);
-  });
-  server().cli({"SET", "noise", noise});
+  server().cli({"SET", "noise", noise()});
   const fs::path disk = keyrewind().folder() / "disk";
   fs::create_directory(disk);
   keyrewind().configure(server().url(), disk / "repository");
@@ -305,7 +309,7 @@ TEST_F(BadRepository, DiskFullInTheRepository) {
 }
 
 TEST_F(BadRepository, DiskFullInTheTarget) {
-  server().cli({"SET", "blob", std::string(8 << 20, 'x')});
+  server().cli({"SET", "noise", noise()});
   keyrewind().backup();
   const fs::path disk = keyrewind().folder() / "disk";
   fs::create_directory(disk);

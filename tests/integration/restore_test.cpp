@@ -151,7 +151,6 @@ TEST_P(RestoreAcross, LoadsOrIsRefusedBeforeAnythingIsWritten) {
   const auto& [from, to] = GetParam();
   RedisServer source({.program = from});
   fill(source);
-  const Expected expected(source);
   const Keyrewind keyrewind(source.url());
   keyrewind.backup();
   const fs::path target = keyrewind.folder() / "data";
@@ -163,9 +162,12 @@ TEST_P(RestoreAcross, LoadsOrIsRefusedBeforeAnythingIsWritten) {
 
   if (loads(from, to)) {
     ASSERT_EQ(result.status, 0) << result.err;
+    // Redis 7.0 spells fractional scores otherwise in its digest, so the measure is what the target
+    // makes of the source's own SAVE.
+    source.cli({"SAVE"});
+    RedisServer reference({.program = to, .dir = source.dir()});
     RedisServer fresh({.program = to, .dir = target});
-    // Streams and small sets are digested alike; functions and counts hold in any case.
-    expected.expect_same(fresh);
+    Expected(reference).expect_same(fresh);
   } else {
     EXPECT_EQ(result.status, 8) << result.err;
     EXPECT_THAT(result.err, HasSubstr("--force"));

@@ -4,6 +4,7 @@
 #include "backup/snapshot_upload.h"
 #include "backup/take_backup.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "catalog/catalog.h"
 #include "rdb/crc64.h"
 #include "restore/read_snapshot.h"
@@ -182,6 +183,7 @@ TEST_P(FailEveryCall, LeavesAWholeBackupOrNoneAndTheNextRunSucceeds) {
   if (IsSkipped() || HasFatalFailure()) {
     return;
   }
+  log::configure(log::Level::error, log::Format::text);
   RedisServer server;
   fill(server, {.scale = 200});
   backup::BackupOptions options;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <stdexcept>
 
 namespace keyrewind::test {
@@ -74,7 +75,9 @@ std::vector<std::string> Keyrewind::command(const std::vector<std::string>& word
 
 std::string read_text(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 void write_text(const fs::path& path, const std::string& content) {

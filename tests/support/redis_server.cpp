@@ -13,7 +13,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <sstream>
 #include <stdexcept>
 #include <string_view>
@@ -238,7 +237,9 @@ void RedisServer::wait_until_ready() {
 
 std::string RedisServer::log() const {
   std::ifstream file(run_ / "log", std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream content;
+  content << file.rdbuf();
+  std::string text = content.str();
   return text + process_->out() + process_->err();
 }
 

@@ -322,13 +322,19 @@ TEST(Parse, RefusesWhatIsNoConfigurationAtAll) {
   EXPECT_THAT(mistakes("hello\n"),
               ElementsAre("c.yaml:1:1: a configuration must be a map, not a single value"));
   EXPECT_THAT(mistakes(with("---\nversion: 1\n")),
-              ElementsAre("c.yaml:8:1: a second document begins; a configuration is a single one"));
+              ElementsAre("c.yaml:7:1: a second document begins; a configuration is a single one"));
   EXPECT_THAT(mistakes(std::string((1 << 20) + 1, '#')),
               ElementsAre("c.yaml: is larger than 1048576 bytes, so it is no configuration"));
 }
 
+TEST(Parse, RefusesDocumentsWithoutEnd) {
+  EXPECT_THAT(mistakes(",`"), Not(IsEmpty()));
+  EXPECT_THAT(mistakes(with("...\n,`")), Not(IsEmpty()));
+}
+
 TEST(Parse, SurvivesNestingAndAliasesWithoutEnd) {
-  EXPECT_THAT(mistakes(std::string(100000, '[')), Not(IsEmpty()));
+  EXPECT_THAT(mistakes(std::string(100000, '[')),
+              ElementsAre(testing::EndsWith("is nested too deeply to be a configuration")));
   EXPECT_THAT(mistakes("version: 1\nsource: &s {tls: *s, name: *s}\n"), Not(IsEmpty()));
   std::string laughs = "a0: &a0 [ha, ha]\n";
   for (int i = 1; i < 100; ++i) {
@@ -381,6 +387,15 @@ TEST(Parse, TakesAPasswordFromAVariableOnly) {
                   "file and name that in source.password_file, or into the variable "
                   "KEYREWIND_SOURCE__PASSWORD"));
   EXPECT_TRUE(parse_well(with_source("  password: ''\n")).source.password.empty());
+}
+
+TEST(Parse, DoesNotShowWhatAVariableHolds) {
+  const auto lines = mistakes(
+      "version: 1\nsource: {name: a, address: '${WHERE}'}\nrepository: {url: 'file:///r'}\n",
+      {{"WHERE", "http://h"}});
+
+  EXPECT_THAT(lines, ElementsAre("c.yaml:2:28: source.address: the value of '${WHERE}' is not "
+                                 "accepted; it is not shown, as variables may be secret"));
 }
 
 TEST(Parse, NeverShowsASecretInAMistake) {

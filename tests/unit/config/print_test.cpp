@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 
 #include <fstream>
-#include <iterator>
 #include <sstream>
 
 namespace keyrewind::config {
@@ -26,7 +25,9 @@ Config parse_well(std::string_view yaml, const Environment& environment = {}) {
 
 std::string reference_file() {
   std::ifstream file(std::string(KEYREWIND_SOURCE_DIR) + "/config/reference.yaml");
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 TEST(ToYaml, ShowsEveryOption) {

@@ -9,7 +9,7 @@
 
 #include <cerrno>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 
 namespace keyrewind::io {
 namespace {
@@ -22,7 +22,9 @@ using testing::StartsWith;
 
 std::string content_of(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 void write_file(const fs::path& path, std::string_view text) {

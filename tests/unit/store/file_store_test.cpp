@@ -12,8 +12,8 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <functional>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -258,7 +258,9 @@ TEST_F(FileStoreTest, NotesTheHolderOfALock) {
   const auto lock = store().try_lock("writer", {});
 
   std::ifstream file(root() / "writer.lock");
-  std::string note((std::istreambuf_iterator<char>(file)), {});
+  std::ostringstream content;
+  content << file.rdbuf();
+  const std::string note = content.str();
   EXPECT_EQ(note, std::to_string(::getpid()) + "\n");
 }
 
