@@ -58,6 +58,10 @@ Step stay_silent() {
   return {Step::Action::wait_for_close};
 }
 
+Step next_connection() {
+  return {Step::Action::next_connection};
+}
+
 FakeServer::FakeServer(std::vector<Step> script, Transport transport) : script_(std::move(script)) {
   transport == Transport::unix ? listen_on_unix() : listen_on_tcp();
   thread_ = std::jthread([this] { serve(); });
@@ -108,27 +112,35 @@ void FakeServer::listen_on_tcp() {
 }
 
 void FakeServer::serve() {
-  const int connection = ::accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC);
-  if (connection < 0) {
-    problem_ = "nobody connected";
-    return;
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    connection_ = connection;
-    if (given_up_) {
-      ::shutdown(connection, SHUT_RDWR);
-    }
-  }
   try {
+    accept_connection();
     for (const Step& step : script_) {
       play(step);
     }
   } catch (const std::runtime_error& error) {
     problem_ = error.what();
   }
+  close_connection();
+}
+
+void FakeServer::accept_connection() {
+  const int connection = ::accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC);
+  if (connection < 0) {
+    throw std::runtime_error("nobody connected");
+  }
+  buffer_.clear();
   const std::lock_guard lock(mutex_);
-  ::close(std::exchange(connection_, -1));
+  connection_ = connection;
+  if (given_up_) {
+    ::shutdown(connection, SHUT_RDWR);
+  }
+}
+
+void FakeServer::close_connection() {
+  const std::lock_guard lock(mutex_);
+  if (connection_ >= 0) {
+    ::close(std::exchange(connection_, -1));
+  }
 }
 
 void FakeServer::play(const Step& step) {
@@ -142,6 +154,9 @@ void FakeServer::play(const Step& step) {
         send_and_wait(std::string(1, byte));
       }
       return;
+    case Step::Action::next_connection:
+      close_connection();
+      return accept_connection();
     case Step::Action::wait_for_close: {
       std::array<char, 512> ignored{};
       while (::recv(connection_, ignored.data(), ignored.size(), 0) > 0) {
@@ -156,7 +171,8 @@ void FakeServer::expect_command(const std::string& words) {
   const int count = std::stoi(read_line().substr(1));
   for (int i = 0; i < count; ++i) {
     const std::size_t size = std::stoul(read_line().substr(1));
-    got += (got.empty() ? "" : " ") + read_bytes(size);
+    got += got.empty() ? "" : " ";
+    got += read_bytes(size);
     read_line();
   }
   if (!words.empty() && got != words) {

@@ -13,7 +13,7 @@ namespace keyrewind::test {
 
 /// One thing that a FakeServer does with its connection.
 struct Step {
-  enum class Action { expect, send, send_each_byte, wait_for_close };
+  enum class Action { expect, send, send_each_byte, wait_for_close, next_connection };
 
   Action action = Action::send;
   std::string text = {};
@@ -31,6 +31,9 @@ Step send_each_byte(std::string bytes);
 
 /// Says nothing until the peer hangs up.
 Step stay_silent();
+
+/// Closes the connection and takes another, for a peer that comes more than once.
+Step next_connection();
 
 /// A server that takes one connection, plays a script and closes it, for what real servers do not
 /// show on demand. It listens on a Unix socket or on a port of the loopback.
@@ -53,6 +56,8 @@ class FakeServer {
   void listen_on_unix();
   void listen_on_tcp();
   void serve();
+  void accept_connection();
+  void close_connection();
   void play(const Step& step);
   void expect_command(const std::string& words);
   void send_and_wait(const std::string& bytes) const;
