@@ -40,7 +40,7 @@ std::string acl_rule(std::string_view doing) {
   if (doing == "PSYNC" || doing == "REPLCONF") {
     return "+psync +replconf";
   }
-  std::string rule = "+" + in_lower_case(doing);
+  std::string rule = fmt::format("+{}", in_lower_case(doing));
   std::replace(rule.begin(), rule.end(), ' ', '|');
   return rule;
 }

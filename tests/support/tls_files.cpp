@@ -4,7 +4,6 @@
 
 #include <fstream>
 #include <stdexcept>
-#include <utility>
 #include <vector>
 
 namespace keyrewind::test {
@@ -27,10 +26,10 @@ commonName = supplied
 [names]
 )";
 
-void openssl(const TempDir& folder, std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "openssl");
+void openssl(const TempDir& folder, const std::vector<std::string>& arguments) {
   ProcessOptions options;
-  options.command = std::move(arguments);
+  options.command = {"openssl"};
+  options.command.insert(options.command.end(), arguments.begin(), arguments.end());
   options.cwd = folder.path();
   const RunResult result = run(options);
   if (result.status != 0) {
