@@ -13,7 +13,9 @@ using Bytes = std::vector<std::byte>;
 using ByteView = std::span<const std::byte>;
 
 /// The bytes of `text`, which must outlive the view.
-inline ByteView as_bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
+inline ByteView as_bytes(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
 
 /// The same bytes as text, valid as long as `bytes` are.
 inline std::string_view as_text(ByteView bytes) {

@@ -28,7 +28,7 @@ enum class ErrorKind {
 enum class Side { here, source, repository };
 
 /// The one exception type that Keyrewind throws. The message is one line, lower case, without a
-/// full stop, as it ends up after a colon. What the user can do follows in the same line after "; ".
+/// full stop, as it ends up after a colon. What the user can do follows after a semicolon.
 class Error : public std::exception {
  public:
   Error(ErrorKind kind, std::string message) : kind_(kind), message_(std::move(message)) {}

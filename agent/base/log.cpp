@@ -94,9 +94,8 @@ void write(Level level, std::string_view message, Fields fields) {
   if (!logger().should_log(to_spdlog(level))) {
     return;
   }
-  logger().log(to_spdlog(level), chosen_format == Format::json
-                                     ? json_line(level, message, fields)
-                                     : text_line(level, message, fields));
+  logger().log(to_spdlog(level), chosen_format == Format::json ? json_line(level, message, fields)
+                                                               : text_line(level, message, fields));
 }
 
 }  // namespace

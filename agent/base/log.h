@@ -18,14 +18,14 @@ enum class Format { text, json };
 struct Field {
   using Value = std::variant<std::string, std::int64_t, std::uint64_t, double, bool>;
 
-  Field(std::string_view name_, std::string_view value_) : name(name_), value(std::string(value_)) {}
+  Field(std::string_view name_, std::string_view value_)
+      : name(name_), value(std::string(value_)) {}
   Field(std::string_view name_, const char* value_) : name(name_), value(std::string(value_)) {}
   Field(std::string_view name_, const std::string& value_) : name(name_), value(value_) {}
   Field(std::string_view name_, bool value_) : name(name_), value(value_) {}
   Field(std::string_view name_, double value_) : name(name_), value(value_) {}
   template <typename T>
-  requires std::is_integral_v<T>
-  Field(std::string_view name_, T value_) : name(name_) {
+  requires std::is_integral_v<T> Field(std::string_view name_, T value_) : name(name_) {
     if constexpr (std::is_signed_v<T>) {
       value = static_cast<std::int64_t>(value_);
     } else {

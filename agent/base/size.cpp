@@ -15,23 +15,29 @@ struct Unit {
 };
 
 constexpr std::uint64_t kKi = 1024;
+constexpr std::uint64_t kMi = 1024 * kKi;
+constexpr std::uint64_t kGi = 1024 * kMi;
+constexpr std::uint64_t kTi = 1024 * kGi;
 constexpr std::uint64_t kK = 1000;
+constexpr std::uint64_t kM = 1000 * kK;
+constexpr std::uint64_t kG = 1000 * kM;
+constexpr std::uint64_t kT = 1000 * kG;
 
 constexpr std::array<Unit, 15> kUnits{{{"", 1},
                                        {"B", 1},
                                        {"KiB", kKi},
-                                       {"MiB", kKi * kKi},
-                                       {"GiB", kKi * kKi * kKi},
-                                       {"TiB", kKi * kKi * kKi * kKi},
+                                       {"MiB", kMi},
+                                       {"GiB", kGi},
+                                       {"TiB", kTi},
                                        {"Ki", kKi},
-                                       {"Mi", kKi * kKi},
-                                       {"Gi", kKi * kKi * kKi},
-                                       {"Ti", kKi * kKi * kKi * kKi},
+                                       {"Mi", kMi},
+                                       {"Gi", kGi},
+                                       {"Ti", kTi},
                                        {"kB", kK},
                                        {"KB", kK},
-                                       {"MB", kK * kK},
-                                       {"GB", kK * kK * kK},
-                                       {"TB", kK * kK * kK * kK}}};
+                                       {"MB", kM},
+                                       {"GB", kG},
+                                       {"TB", kT}}};
 
 }  // namespace
 
@@ -58,7 +64,7 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
 
 std::string to_size(std::uint64_t bytes) {
   static constexpr std::array<std::string_view, 4> kNames{"TiB", "GiB", "MiB", "KiB"};
-  std::uint64_t unit = kKi * kKi * kKi * kKi;
+  std::uint64_t unit = kTi;
   for (const std::string_view name : kNames) {
     if (bytes != 0 && bytes % unit == 0) {
       return fmt::format("{}{}", bytes / unit, name);
