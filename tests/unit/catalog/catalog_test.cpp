@@ -278,7 +278,7 @@ TEST_P(CatalogTest, GivesNoManifestThatIsMissing) {
 TEST_P(CatalogTest, GivesNoManifestWithAFlippedBit) {
   const Commit commit = write_backup();
   const std::string sound = test::text_of(store(), commit.manifest.name);
-  for (std::size_t bit = 0; bit < 8 * sound.size(); bit += 97) {
+  for (std::size_t bit = 0; bit < 8 * sound.size(); bit += 997) {
     std::string damaged = sound;
     damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
     test::overwrite(store(), commit.manifest.name, damaged);
