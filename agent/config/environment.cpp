@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <regex>
 #include <vector>
 
 namespace keyrewind::config {
@@ -19,17 +18,48 @@ constexpr std::string_view kPrefix = "KEYREWIND_";
 constexpr std::array<std::string_view, 2> kOthers{"KEYREWIND_CONFIG_YAML",
                                                   "KEYREWIND_REQUIRE_SERVERS"};
 
+std::vector<std::string_view> words_of(std::string_view name) {
+  std::vector<std::string_view> words;
+  while (true) {
+    const auto underscore = name.find('_');
+    words.push_back(name.substr(0, underscore));
+    if (underscore == std::string_view::npos) {
+      return words;
+    }
+    name.remove_prefix(underscore + 1);
+  }
+}
+
+bool is_number(std::string_view word) {
+  return !word.empty() && word.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+bool is_protocol(std::string_view word) {
+  return word == "TCP" || word == "UDP" || word == "SCTP";
+}
+
 /// Kubernetes sets KEYREWIND_SERVICE_HOST, KEYREWIND_PORT_8379_TCP_ADDR and their like in every pod
 /// of a namespace that has a Service called "keyrewind" or "keyrewind-something". Nobody wrote
 /// them, so nobody can be told to correct them. No option is called so: theirs have "__".
-bool is_from_kubernetes(const std::string& name) {
-  constexpr std::size_t kMaxName = 256;
-  static const std::regex kPattern(
-      "KEYREWIND_([A-Z0-9_]+_)?"
-      "(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?"
-      ")");
-  return name.size() <= kMaxName && name.find("__") == std::string::npos &&
-         std::regex_match(name, kPattern);
+bool is_from_kubernetes(std::string_view name) {
+  if (name.find("__") != std::string_view::npos) {
+    return false;
+  }
+  std::vector<std::string_view> words = words_of(name.substr(kPrefix.size()));
+  const std::array<std::string_view, 2> service_port{"SERVICE", "PORT"};
+  if (std::search(words.begin(), words.end(), service_port.begin(), service_port.end()) !=
+      words.end()) {
+    return true;
+  }
+  const std::string_view last = words.back();
+  if (last == "PORT" || (last == "HOST" && words.size() > 1 && words.end()[-2] == "SERVICE")) {
+    return true;
+  }
+  if (last == "PROTO" || last == "ADDR") {
+    words.pop_back();
+  }
+  return words.size() >= 3 && words.end()[-3] == "PORT" && is_number(words.end()[-2]) &&
+         is_protocol(words.end()[-1]);
 }
 
 bool is_documented_elsewhere(const std::string& name) {

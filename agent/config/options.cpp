@@ -1,6 +1,7 @@
 #include "config/options.h"
 
 #include "base/error.h"
+#include "catalog/names.h"
 #include "replica/address.h"
 #include "store/open_store.h"
 
@@ -72,7 +73,8 @@ std::vector<Option> make_options() {
        .required = true,
        .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
        .pattern_in_words =
-           "1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit"},
+           "1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit",
+       .is_valid = catalog::names::is_valid_source},
       {.path = "source.address",
        .kind = Kind::text,
        .field = +[](Config& c) -> std::string& { return c.source.address; },

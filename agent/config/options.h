@@ -45,9 +45,10 @@ struct Option {
   std::uint64_t min = 0;  ///< Of an integer or size.
   std::uint64_t max = std::numeric_limits<std::uint64_t>::max();
   std::span<const std::string_view> words = {};  ///< Of a word, in the order of the enumeration.
-  std::string_view pattern = {};                 ///< Of a text, for ECMAScript; empty: any.
+  std::string_view pattern = {};                 ///< Of a text, for the schema; empty: any.
   std::string_view pattern_in_words = {};        ///< "1 to 63 letters and digits"
-  void (*check)(const std::string&) = nullptr;   ///< Throws Error(config) if the text is wrong.
+  bool (*is_valid)(std::string_view) noexcept = nullptr;  ///< What `pattern` says.
+  void (*check)(const std::string&) = nullptr;  ///< Throws Error(config) if the text is wrong.
 };
 
 /// All options in the order of the reference: those of a section follow each other, and its own

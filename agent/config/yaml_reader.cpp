@@ -5,11 +5,15 @@
 #include "config/suggest.h"
 
 #include <fmt/format.h>
+#include <yaml-cpp/depthguard.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
+#include <sstream>
 #include <utility>
 
 namespace keyrewind::config {
@@ -65,6 +69,40 @@ std::vector<std::string_view> homes_of(std::string_view key) {
   return homes;
 }
 
+/// Looks at where documents begin and at nothing else.
+class DocumentStarts final : public YAML::EventHandler {
+ public:
+  const std::vector<YAML::Mark>& marks() const noexcept { return marks_; }
+
+  void OnDocumentStart(const YAML::Mark& mark) override { marks_.push_back(mark); }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnAlias(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnScalar(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                const std::string& /*value*/) override {}
+  void OnSequenceStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/,
+                       YAML::anchor_t /*anchor*/, YAML::EmitterStyle::value /*style*/) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                  YAML::EmitterStyle::value /*style*/) override {}
+  void OnMapEnd() override {}
+
+ private:
+  std::vector<YAML::Mark> marks_;
+};
+
+/// Where a second document begins, if one does. YAML::LoadAll would tell, too, but yaml-cpp 0.7
+/// makes documents without end of ",`", until there is no memory left.
+std::optional<YAML::Mark> second_document(const std::string& yaml) {
+  std::istringstream stream(yaml);
+  YAML::Parser parser(stream);
+  DocumentStarts starts;
+  for (int i = 0; i < 2 && parser.HandleNextDocument(starts); ++i) {
+  }
+  const auto& marks = starts.marks();
+  return marks.size() > 1 ? std::optional(marks[1]) : std::nullopt;
+}
+
 /// "text", "a map" and so on, for what stands where it should not.
 std::string_view kind_of(const YAML::Node& node) {
   if (node.IsMap()) {
@@ -111,25 +149,27 @@ class YamlReader {
       return false;
     }
     try {
-      return read_documents(YAML::LoadAll(std::string(yaml)));
+      return read_document(std::string(yaml));
+    } catch (const YAML::DeepRecursion& error) {
+      draft_.add_problem(place_of(error.mark), "is nested too deeply to be a configuration");
     } catch (const YAML::Exception& error) {
       draft_.add_problem(place_of(error.mark), fmt::format("not valid YAML: {}", error.msg));
-      return false;
     }
+    return false;
   }
 
  private:
-  bool read_documents(const std::vector<YAML::Node>& documents) {
-    if (documents.empty() || (documents.size() == 1 && documents.front().IsNull())) {
-      draft_.add_problem({name_}, "is empty; 'version: 1' begins a configuration");
-      return false;
-    }
-    if (documents.size() > 1) {
-      draft_.add_problem(place_of(documents[1].Mark()),
+  bool read_document(const std::string& yaml) {
+    if (const auto second = second_document(yaml)) {
+      draft_.add_problem(place_of(*second),
                          "a second document begins; a configuration is a single one");
       return false;
     }
-    const YAML::Node& root = documents.front();
+    const YAML::Node root = YAML::Load(yaml);
+    if (root.IsNull()) {
+      draft_.add_problem({name_}, "is empty; 'version: 1' begins a configuration");
+      return false;
+    }
     if (!root.IsMap()) {
       draft_.add_problem(place_of(root.Mark()),
                          fmt::format("a configuration must be a map, not {}", kind_of(root)));

@@ -1,12 +1,7 @@
 #include "config/options.h"
 
-#include "catalog/names.h"
-#include "config/load.h"
-#include "samples.h"
-
 #include <gmock/gmock.h>
 
-#include <regex>
 #include <set>
 
 namespace keyrewind::config {
@@ -62,18 +57,11 @@ TEST(Options, ThatAreUnavailableAreNotAvailable) {
   }
 }
 
-TEST(Options, NameASourceAsTheCatalogDoes) {
-  const Option& name = *find_option("source.name");
-  const std::regex pattern{std::string(name.pattern)};
-
-  for (const std::string text :
-       {"orders", "a", "0", "A.b_c-9", "", "-a", ".a", "_a", "a b", "a/b", "ä", "a\n"}) {
-    EXPECT_EQ(std::regex_match(text, pattern), catalog::names::is_valid_source(text)) << text;
+TEST(Options, WithAPatternCheckItAndHaveWordsForIt) {
+  for (const Option& option : options()) {
+    EXPECT_EQ(option.pattern.empty(), option.is_valid == nullptr) << option.path;
+    EXPECT_EQ(option.pattern.empty(), option.pattern_in_words.empty()) << option.path;
   }
-  EXPECT_TRUE(std::regex_match(std::string(63, 'a'), pattern));
-  EXPECT_TRUE(catalog::names::is_valid_source(std::string(63, 'a')));
-  EXPECT_FALSE(std::regex_match(std::string(64, 'a'), pattern));
-  EXPECT_FALSE(catalog::names::is_valid_source(std::string(64, 'a')));
 }
 
 TEST(VariableOf, JoinsTheCapitalPathByTwoUnderscores) {
