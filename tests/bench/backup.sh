@@ -172,7 +172,7 @@ compare_backup() {
 # The floor is a copy of the same RDB on the same file system, from the page cache as the repository is.
 compare_restore() {
   local rdb=$work/plain.rdb
-  "$keyrewind" export -q -c "$work/keyrewind.yaml" latest --rdb "$rdb"
+  "$keyrewind" export -q -c "$work/keyrewind.yaml" latest --rdb "$rdb" >/dev/null
   printf '\n%-5s %10s %12s %14s %14s %16s %11s\n' pair cp 'cp + sync' restore 'restore/cp' 'restore/cp+sync' 'peak MiB'
   for ((pair = 1; pair <= pairs; pair++)); do
     rm -rf "$work"/copy.rdb "$work"/restored

@@ -138,6 +138,22 @@ TEST_P(DatasetOn, HoldsExpiredKeysWhenAsked) {
   EXPECT_EQ(server.dbsize(), counts.keys + 10);
 }
 
+/// On what a backup from an old server to a new one is judged by.
+TEST_P(DatasetOn, HasTheSameDigestOnANewerServer) {
+  const std::string oldest = "redis-server-7.0";
+  if (require_server(oldest); IsSkipped() || HasFatalFailure()) {
+    return;
+  }
+  const TempDir folder;
+  RedisServer source({.program = oldest, .dir = folder.path()});
+  fill(source);
+  source.cli({"SAVE"});
+
+  RedisServer newer({.program = GetParam(), .dir = folder.path()});
+
+  EXPECT_EQ(newer.digest(), source.digest());
+}
+
 INSTANTIATE_TEST_SUITE_P(Servers, DatasetOn, testing::ValuesIn(all_servers()),
                          [](const auto& server) { return to_test_name(server.param); });
 
