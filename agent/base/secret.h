@@ -15,7 +15,13 @@ class Secret {
 
   Secret(const Secret&) = default;
   Secret(Secret&& other) noexcept : value_(std::move(other.value_)) { other.wipe(); }
-  Secret& operator=(const Secret& other) = default;
+  Secret& operator=(const Secret& other) {
+    if (this != &other) {
+      wipe();
+      value_ = other.value_;
+    }
+    return *this;
+  }
   Secret& operator=(Secret&& other) noexcept {
     wipe();
     value_ = std::move(other.value_);
