@@ -43,7 +43,7 @@ TEST_P(DatasetOn, SurvivesItsOwnServersSaveAndLoad) {
   const std::string digest = first.digest();
   const std::uint64_t keys = first.dbsize();
   const std::vector<std::string> functions = first.functions();
-  first.cli({"SAVE"});
+  first.save();
   first.stop();
 
   RedisServer second({.program = GetParam(), .dir = folder.path()});
@@ -147,7 +147,7 @@ TEST_P(DatasetOn, HasTheSameDigestOnANewerServer) {
   const TempDir folder;
   RedisServer source({.program = oldest, .dir = folder.path()});
   fill(source);
-  source.cli({"SAVE"});
+  source.save();
 
   RedisServer newer({.program = GetParam(), .dir = folder.path()});
 

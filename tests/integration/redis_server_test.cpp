@@ -81,13 +81,23 @@ TEST_P(RedisServerOf, LoadsWhatAnotherSaved) {
   const TempDir folder;
   RedisServer first({.program = GetParam(), .dir = folder.path()});
   first.cli({"SET", "key", "value"});
-  first.cli({"SAVE"});
+  first.save();
   const std::string digest = first.digest();
   first.stop();
 
   RedisServer second({.program = GetParam(), .dir = folder.path()});
 
   EXPECT_EQ(second.digest(), digest);
+}
+
+TEST_P(RedisServerOf, SavesEvenWhileAChildIsStillAtWork) {
+  RedisServer server({.program = GetParam()});
+  server.cli({"DEBUG", "POPULATE", "200000"});
+  server.cli({"BGSAVE"});
+
+  EXPECT_NO_THROW(server.save());
+
+  EXPECT_TRUE(std::filesystem::exists(server.dir() / "dump.rdb"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Servers, RedisServerOf, testing::ValuesIn(all_servers()),

@@ -210,6 +210,21 @@ std::string RedisServer::info(const std::string& field) {
   return {};
 }
 
+void RedisServer::save() {
+  const auto deadline = std::chrono::steady_clock::now() + kReadyLimit;
+  for (;;) {
+    const Reply reply = call({"SAVE"});
+    if (!reply.is_error()) {
+      return;
+    }
+    const bool child_runs = reply.text.find("already in progress") != std::string::npos;
+    if (!child_runs || std::chrono::steady_clock::now() > deadline) {
+      throw std::runtime_error("SAVE: " + reply.text);
+    }
+    std::this_thread::sleep_for(kPollEvery);
+  }
+}
+
 void RedisServer::stop() {
   client_.reset();
   process_->signal(SIGTERM);

@@ -79,6 +79,10 @@ class RedisServer {
   /// The value of `field` in INFO, such as "redis_version"; empty if it is not there.
   std::string info(const std::string& field);
 
+  /// SAVE, once no child of the server writes a snapshot any more: after a backup or a PSYNC one
+  /// may still be ending, and SAVE would fail.
+  void save();
+
   /// SIGTERM, and waits for the end.
   void stop();
   /// SIGKILL, and waits for the end.
