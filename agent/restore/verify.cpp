@@ -39,17 +39,43 @@ class ScratchFolder {
   fs::path path_;
 };
 
-/// The server program to load with: the user's choice, or that of the product the snapshot came
-/// from.
-ServerProgram program_for(const VerifyOptions& options, const rdb::Summary& summary,
-                          const catalog::Manifest& manifest, const std::string& shard) {
+/// A server program and what it says of itself.
+struct Loader {
+  ServerProgram program;
+  rdb::ServerVersion version;
+};
+
+/// Asks `program` whether it is able to load the snapshot. Throws if it can't be run or is too old.
+Loader ask_loader(const ServerProgram& program, const rdb::Summary& summary) {
+  const rdb::ServerVersion version = ask_version(program);
+  if (const auto why = rdb::why_not_loadable(summary.magic, summary.version, version)) {
+    throw Error(ErrorKind::incompatible, *why + "; name another server with --server");
+  }
+  return {program, version};
+}
+
+/// The user's choice; else the source's own product as PATH has it, or the other one if that can do
+/// it too.
+Loader find_loader(const VerifyOptions& options, const rdb::Summary& summary,
+                   const catalog::Manifest& manifest, const std::string& shard) {
   if (!options.server.command.empty()) {
-    return options.server;
+    return ask_loader(options.server, summary);
   }
   const auto server = manifest.servers.find(shard);
   const bool valkey = summary.magic == "VALKEY" ||
                       (server != manifest.servers.end() && server->second.product == "valkey");
-  return {valkey ? "valkey-server" : "redis-server"};
+  const ServerProgram own{valkey ? "valkey-server" : "redis-server"};
+  const ServerProgram other{valkey ? "redis-server" : "valkey-server"};
+  try {
+    return ask_loader(own, summary);
+  } catch (const Error&) {
+    try {
+      return ask_loader(other, summary);
+    } catch (const Error&) {
+      // What is wrong with the source's own product says more.
+    }
+    throw;
+  }
 }
 
 std::uint64_t number_in(const ThrowawayServer& server, const std::string& field) {
@@ -79,11 +105,7 @@ void check_room(const fs::path& folder, std::uint64_t bytes) {
 void load(const catalog::Catalog& catalog, const catalog::Manifest& manifest,
           const catalog::Snapshot& snapshot, const VerifyOptions& options, Progress& progress,
           VerifyResult& result, const std::stop_token& stop) {
-  const ServerProgram program = program_for(options, snapshot.rdb, manifest, snapshot.shard);
-  const rdb::ServerVersion version = ask_version(program);
-  if (const auto why = rdb::why_not_loadable(snapshot.rdb.magic, snapshot.rdb.version, version)) {
-    throw Error(ErrorKind::incompatible, *why + "; name another server with --server");
-  }
+  const Loader loader = find_loader(options, snapshot.rdb, manifest, snapshot.shard);
   check_room(options.temporary, snapshot.rdb.bytes);
   const ScratchFolder scratch(options.temporary);
   export_rdb(catalog.store(), snapshot, scratch.path() / "dump.rdb", thorough(options.read),
@@ -91,15 +113,15 @@ void load(const catalog::Catalog& catalog, const catalog::Manifest& manifest,
 
   const std::uint64_t databases =
       snapshot.rdb.databases.empty() ? 16 : snapshot.rdb.databases.rbegin()->first + 1;
-  const ThrowawayServer server(program, scratch.path(), databases, stop);
+  const ThrowawayServer server(loader.program, scratch.path(), databases, stop);
   const std::uint64_t loaded = number_in(server, "rdb_last_load_keys_loaded");
   const std::uint64_t expired = number_in(server, "rdb_last_load_keys_expired");
   if (!snapshot.rdb.opaque() && loaded + expired != snapshot.rdb.keys()) {
     throw Error(Side::repository, ErrorKind::corrupt,
                 fmt::format("{} loaded {} keys and found {} expired, the manifest counts {}",
-                            rdb::to_string(version), loaded, expired, snapshot.rdb.keys()));
+                            rdb::to_string(loader.version), loaded, expired, snapshot.rdb.keys()));
   }
-  result.server = rdb::to_string(version);
+  result.server = rdb::to_string(loader.version);
   result.keys += loaded + expired;
   result.expired += expired;
 }

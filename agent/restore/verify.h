@@ -25,7 +25,7 @@ std::string_view to_string(VerifyLevel level) noexcept;
 struct VerifyOptions {
   VerifyLevel level = VerifyLevel::parse;
   ReadOptions read;
-  ServerProgram server;  ///< For `load`; empty: the product of the source, found by PATH.
+  ServerProgram server;  ///< For `load`; empty: what PATH has, the source's product first.
   std::filesystem::path temporary;  ///< For `load`: a folder with room for the RDB.
 };
 
