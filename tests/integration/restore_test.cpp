@@ -162,9 +162,9 @@ TEST_P(RestoreAcross, LoadsOrIsRefusedBeforeAnythingIsWritten) {
 
   if (loads(from, to)) {
     ASSERT_EQ(result.status, 0) << result.err;
-    // Redis 7.0 spells fractional scores otherwise in its digest, so the measure is what the target
-    // makes of the source's own SAVE.
-    source.cli({"SAVE"});
+    // Digests need not agree between versions: the measure is what the target makes of the source's
+    // own SAVE.
+    source.save();
     RedisServer reference({.program = to, .dir = source.dir()});
     RedisServer fresh({.program = to, .dir = target});
     Expected(reference).expect_same(fresh);

@@ -18,7 +18,7 @@ TEST(ProgressLine, ShowsPartRateAndTimeLeft) {
   progress.keys = 25;
   progress.total_keys = 100;
 
-  const std::string line = progress_line("backup", progress, milliseconds(10'000), 80);
+  const std::string line = progress_line("backup", progress, milliseconds(10'000), 120);
 
   EXPECT_THAT(line, HasSubstr("[##########------------------------------]"));
   EXPECT_THAT(line, HasSubstr(" 25%  100.0 MiB  10.0 MiB/s  eta 30s"));
