@@ -3,6 +3,7 @@
 #include "codec/frame_index.h"
 #include "codec/sha256.h"
 #include "codec/zstd_frame.h"
+#include "flow/background.h"
 #include "flow/channel.h"
 #include "flow/group.h"
 #include "flow/pool.h"
@@ -64,11 +65,17 @@ class SnapshotUpload {
 
   StoredSnapshot run() {
     flow::Group group(stop_);
-    group.spawn("receive", [this](std::stop_token stop) { receive(stop); });
+    const auto spawn = [&](const char* name, auto stage) {
+      group.spawn(name, [this, stage](std::stop_token stop) {
+        flow::work_in_background();
+        (this->*stage)(stop);
+      });
+    };
+    spawn("receive", &SnapshotUpload::receive);
     for (std::size_t i = 0; i < threads_; ++i) {
-      group.spawn("compress", [this](std::stop_token stop) { compress(stop); });
+      spawn("compress", &SnapshotUpload::compress);
     }
-    group.spawn("store", [this](std::stop_token stop) { store_frames(stop); });
+    spawn("store", &SnapshotUpload::store_frames);
     group.wait();
     upload_->complete();
     return std::move(stored_);

@@ -5,7 +5,7 @@
 #
 #   tests/bench/backup.sh [OPTION...]
 #
-#   --data NAME            small         10.5 million strings of 100 bytes, an RDB of 1.1 GB (the default)
+#   --data NAME            small         10 million strings of 90 random bytes, an RDB of 1.06 GB (the default)
 #                          blob          22,000 values of 64 KiB, half of them incompressible
 #                          compressible  16,000 values of 64 KiB that compress well, 1 GB in memory
 #                          memory        no comparison: peak memory of a backup of 100 MB and of 5 GB
@@ -101,9 +101,22 @@ for number in range(keys):
 END
 }
 
+# generate_small KEYS: KEYS values of 90 random bytes as commands
+generate_small() {
+  python3 - "$1" <<'END'
+import random, sys
+random.seed(1)
+noise = random.randbytes(16 * 1024 * 1024)
+write = sys.stdout.buffer.write
+for first in range(0, int(sys.argv[1]), 1000):
+    at = [(number * 7919) % (len(noise) - 90) for number in range(first, first + 1000)]
+    write(b"".join(b"*3\r\n$3\r\nSET\r\n$12\r\nkey:%08d\r\n$90\r\n%s\r\n" % (first + i, noise[a:a + 90]) for i, a in enumerate(at)))
+END
+}
+
 fill() {
   case $1 in
-    small) cli DEBUG POPULATE 10500000 key 100 >/dev/null ;;
+    small) generate_small 10000000 | cli --pipe >/dev/null ;;
     blob) generate 22000 50 | cli --pipe >/dev/null ;;
     compressible) generate 16000 0 | cli --pipe >/dev/null ;;
     100MB) generate 1600 100 | cli --pipe >/dev/null ;;
