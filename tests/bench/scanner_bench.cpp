@@ -78,6 +78,10 @@ int main(int argc, char** argv) {
     return 2;
   }
   const std::string path = argv[1];
+  if (!std::filesystem::is_regular_file(path)) {
+    fmt::print(stderr, "scanner_bench: {} is no file\n", path);
+    return 2;
+  }
   constexpr std::size_t kPieceBytes = 256U << 10U;
   const double megabytes = static_cast<double>(std::filesystem::file_size(path)) / 1e6;
   const rdb::Summary summary = scan(path, kPieceBytes);  // Warms the page cache, too.
