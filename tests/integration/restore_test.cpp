@@ -4,8 +4,12 @@
 #include "support/keyrewind.h"
 #include "support/redis_server.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <string>
@@ -383,6 +387,23 @@ TEST_F(RestoreRules, RedoesARestoreThatWasKilledAnywhere) {
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_FALSE(fs::exists(target() / ".keyrewind-tmp"));
   expect_restored();
+}
+
+TEST_F(RestoreRules, RefusesAFolderThatAnotherRestoreIsFilling) {
+  keyrewind().backup();
+  fs::create_directory(target());
+  // What a running restore holds.
+  const int held = open(target().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_GE(held, 0);
+  ASSERT_EQ(flock(held, LOCK_EX), 0);
+
+  const RunResult result = restore();
+  close(held);
+
+  EXPECT_EQ(result.status, 9);
+  EXPECT_THAT(result.err, HasSubstr("another restore"));
+  EXPECT_TRUE(fs::is_empty(target()));
+  EXPECT_EQ(restore().status, 0);
 }
 
 TEST_F(RestoreRules, NeverRemovesDataThatAServerWroteAfterAKilledRestore) {
