@@ -41,6 +41,9 @@ class PlainSocket final : public Socket {
 
   std::size_t read_some(std::span<std::byte> into, std::chrono::milliseconds timeout,
                         std::stop_token stop) override;
+  std::optional<std::size_t> read_arrived(std::span<std::byte> into) override;
+  bool wait_for_more(std::chrono::milliseconds timeout, std::stop_token stop) override;
+  void wake() noexcept override { waiter_.wake(); }
   void write_all(ByteView bytes, std::chrono::milliseconds timeout, std::stop_token stop) override;
   void prefer_throughput() override;
 
@@ -61,15 +64,8 @@ std::size_t PlainSocket::read_some(std::span<std::byte> into, std::chrono::milli
                  stop);
   }
   while (true) {
-    const ssize_t got = ::recv(socket_.number(), into.data(), into.size(), MSG_DONTWAIT);
-    if (got >= 0) {
-      return static_cast<std::size_t>(got);
-    }
-    if (errno == EINTR) {
-      continue;
-    }
-    if (errno != EAGAIN) {
-      throw socket_error("read from", peer_, errno);
+    if (const auto got = read_arrived(into)) {
+      return *got;
     }
     const auto now = steady_clock::now();
     if (now >= deadline) {
@@ -78,6 +74,25 @@ std::size_t PlainSocket::read_some(std::span<std::byte> into, std::chrono::milli
     waiter_.wait(socket_.number(), POLLIN,
                  gathers_ ? std::min(deadline, now + kGatherTime) : deadline, stop);
   }
+}
+
+std::optional<std::size_t> PlainSocket::read_arrived(std::span<std::byte> into) {
+  while (true) {
+    const ssize_t got = ::recv(socket_.number(), into.data(), into.size(), MSG_DONTWAIT);
+    if (got >= 0) {
+      return static_cast<std::size_t>(got);
+    }
+    if (errno == EAGAIN) {
+      return std::nullopt;
+    }
+    if (errno != EINTR) {
+      throw socket_error("read from", peer_, errno);
+    }
+  }
+}
+
+bool PlainSocket::wait_for_more(std::chrono::milliseconds timeout, std::stop_token stop) {
+  return waiter_.wait_unless_woken(socket_.number(), POLLIN, steady_clock::now() + timeout, stop);
 }
 
 void PlainSocket::write_all(ByteView bytes, std::chrono::milliseconds timeout,

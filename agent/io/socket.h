@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -15,10 +16,10 @@ namespace keyrewind::io {
 
 /// A connected byte stream: TCP, Unix domain or TLS over TCP.
 ///
-/// One thread uses it at a time. Every wait ends when `stop` is requested, by throwing
-/// Error(cancelled). All other failures are Error(Side::source, unavailable), except a TLS peer
-/// that is refused or refuses us, and a Unix socket that this user may not use, which are denied,
-/// and a peer that does not speak TLS as it should, which is protocol.
+/// One thread uses it at a time, but for `wake`. Every wait ends when `stop` is requested, by
+/// throwing Error(cancelled). All other failures are Error(Side::source, unavailable), except a TLS
+/// peer that is refused or refuses us, and a Unix socket that this user may not use, which are
+/// denied, and a peer that does not speak TLS as it should, which is protocol.
 class Socket {
  public:
   virtual ~Socket() = default;
@@ -28,13 +29,24 @@ class Socket {
   virtual std::size_t read_some(std::span<std::byte> into, std::chrono::milliseconds timeout,
                                 std::stop_token stop) = 0;
 
+  /// Reads what has already arrived, at most `into.size()` bytes. Returns nothing if there is
+  /// nothing, and 0 when the peer has closed.
+  virtual std::optional<std::size_t> read_arrived(std::span<std::byte> into) = 0;
+
+  /// After `read_arrived` has found nothing: waits until it is worth another try. Returns false if
+  /// that does not come within `timeout`, or early because of `wake`.
+  virtual bool wait_for_more(std::chrono::milliseconds timeout, std::stop_token stop) = 0;
+
+  /// Ends the present `wait_for_more`, or the next one. Any thread may call it.
+  virtual void wake() noexcept = 0;
+
   /// Writes all of `bytes` within `timeout`.
   virtual void write_all(ByteView bytes, std::chrono::milliseconds timeout,
                          std::stop_token stop) = 0;
 
-  /// Prepares for bulk data: a large receive buffer, and wake-ups only for pieces of some
-  /// 256 KiB or after a few milliseconds. It costs latency and saves the CPU that a server on the
-  /// same machine needs. TLS ignores the second part.
+  /// Prepares for bulk data: a large receive buffer, and `read_some` wakes up only for pieces of
+  /// some 256 KiB or after a few milliseconds. It costs latency and saves the CPU that a server on
+  /// the same machine needs. TLS ignores the second part.
   virtual void prefer_throughput() = 0;
 };
 

@@ -36,6 +36,9 @@ class TlsSocket final : public Socket {
 
   std::size_t read_some(std::span<std::byte> into, std::chrono::milliseconds timeout,
                         std::stop_token stop) override;
+  std::optional<std::size_t> read_arrived(std::span<std::byte> into) override;
+  bool wait_for_more(std::chrono::milliseconds timeout, std::stop_token stop) override;
+  void wake() noexcept override { waiter_.wake(); }
   void write_all(ByteView bytes, std::chrono::milliseconds timeout, std::stop_token stop) override;
   void prefer_throughput() override {}
 
@@ -83,16 +86,32 @@ std::size_t TlsSocket::read_some(std::span<std::byte> into, std::chrono::millise
   throw_if_stopped(stop);
   const Deadline deadline = steady_clock::now() + timeout;
   while (true) {
-    if (deferred_) {
-      throw *std::exchange(deferred_, std::nullopt);
+    if (const auto got = read_arrived(into)) {
+      return *got;
     }
-    if (const std::size_t got = read_what_is_there(into); got > 0 || closed_) {
-      return got;
-    }
-    if (!deferred_ && !wait_for(waits_for_, deadline, stop)) {
+    if (!wait_for(waits_for_, deadline, stop)) {
       throw silence_error(peer_, timeout);
     }
   }
+}
+
+std::optional<std::size_t> TlsSocket::read_arrived(std::span<std::byte> into) {
+  std::size_t got = 0;
+  if (!deferred_) {
+    got = read_what_is_there(into);
+  }
+  if (got > 0 || closed_) {
+    return got;
+  }
+  if (deferred_) {
+    throw *std::exchange(deferred_, std::nullopt);
+  }
+  return std::nullopt;
+}
+
+bool TlsSocket::wait_for_more(std::chrono::milliseconds timeout, std::stop_token stop) {
+  const short events = waits_for_ == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN;
+  return waiter_.wait_unless_woken(socket_.number(), events, steady_clock::now() + timeout, stop);
 }
 
 /// Reads record after record, as each is at most 16 KiB, until there is no more or `into` is full.

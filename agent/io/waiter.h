@@ -11,7 +11,7 @@ using Deadline = std::chrono::steady_clock::time_point;
 
 /// Waits for a descriptor in a way that a stop request interrupts.
 ///
-/// One thread uses it at a time; the stop request may come from any other.
+/// One thread uses it at a time; the stop request and `wake` may come from any other.
 class Waiter {
  public:
   Waiter();
@@ -21,10 +21,16 @@ class Waiter {
   /// `descriptor` waits for the deadline only.
   bool wait(int descriptor, short events, Deadline deadline, const std::stop_token& stop);
 
- private:
-  void drain() const noexcept;
+  /// Like `wait`, but `wake` ends it as well: then it returns false before the deadline.
+  bool wait_unless_woken(int descriptor, short events, Deadline deadline,
+                         const std::stop_token& stop);
 
-  Fd wake_up_;
+  /// Ends the present `wait_unless_woken`, or the next one.
+  void wake() noexcept;
+
+ private:
+  Fd stopped_;
+  Fd woken_;
 };
 
 /// Throws Error(cancelled) if `stop` is requested.

@@ -213,4 +213,11 @@ Error Connection::does_not_speak_redis() const {
                             kExcerptBytes))};
 }
 
+void refuse_sentinel(const Connection& connection) {
+  if (connection.greeting().mode == "sentinel") {
+    throw Error(ErrorKind::config, fmt::format("{} is a Sentinel; set source.address to a server",
+                                               to_string(connection.options().address)));
+  }
+}
+
 }  // namespace keyrewind::replica

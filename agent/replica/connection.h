@@ -61,6 +61,7 @@ class Connection {
 
  private:
   friend class SnapshotStream;
+  friend class LogStream;
 
   void greet();
   void look_behind_compatibility();
@@ -75,6 +76,9 @@ class Connection {
   std::string first_bytes_;  ///< The beginning of what the peer sent, to show if it is no server.
   Greeting greeting_;
 };
+
+/// Throws Error(config) if the peer is a Sentinel, which holds no data.
+void refuse_sentinel(const Connection& connection);
 
 /// An error reply as one clear line with a kind: what failed at which address, and what to do.
 /// `doing` is the command's name as a person knows it, such as "PSYNC".

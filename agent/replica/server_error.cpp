@@ -22,6 +22,11 @@ bool is_printable(char letter) {
   return letter >= ' ' && letter <= '~';
 }
 
+/// The rule for a user who may lack more than `doing`: one error at a time is tiresome.
+std::string rule_to_grant(std::string_view doing) {
+  return doing == "INFO" ? "+psync +replconf +info" : acl_rule(doing);
+}
+
 Error unavailable(std::string message) {
   return {Side::source, ErrorKind::unavailable, std::move(message)};
 }
@@ -76,7 +81,7 @@ Error server_error(const SourceOptions& options, std::string_view doing, const s
   }
   if (begins("NOPERM")) {
     return denied(fmt::format("user '{0}' may not run {1} at {2}; run: ACL SETUSER {0} {3}",
-                              user_name(options), doing, peer, acl_rule(doing)));
+                              user_name(options), doing, peer, rule_to_grant(doing)));
   }
   if (begins("DENIED")) {
     return denied(fmt::format(

@@ -12,7 +12,6 @@ namespace keyrewind::replica {
 
 namespace {
 
-constexpr std::size_t kReplidBytes = 40;
 constexpr std::size_t kMaxLine = 1024;
 constexpr std::size_t kExcerptBytes = 64;
 
@@ -24,35 +23,26 @@ std::optional<std::int64_t> to_number(std::string_view text) {
   return error == std::errc() && rest == end && number >= 0 ? std::optional(number) : std::nullopt;
 }
 
-bool is_hex_digit(char letter) {
-  return (letter >= '0' && letter <= '9') || (letter >= 'a' && letter <= 'f');
-}
-
 /// Reads "FULLRESYNC <replid> <offset>".
-std::optional<SnapshotStream::Position> parse_full_resync(std::string_view line) {
+std::optional<Position> parse_full_resync(std::string_view line) {
   constexpr std::string_view kWord = "+FULLRESYNC ";
   if (!line.starts_with(kWord)) {
     return std::nullopt;
   }
   line.remove_prefix(kWord.size());
   const std::string_view replid = line.substr(0, line.find(' '));
-  if (replid.size() != kReplidBytes || replid.size() == line.size() ||
-      !std::all_of(replid.begin(), replid.end(), is_hex_digit)) {
+  if (!is_replid(replid) || replid.size() == line.size()) {
     return std::nullopt;
   }
   const auto offset = to_number(line.substr(replid.size() + 1));
-  return offset ? std::optional(SnapshotStream::Position{std::string(replid), *offset})
-                : std::nullopt;
+  return offset ? std::optional(Position{std::string(replid), *offset}) : std::nullopt;
 }
 
 }  // namespace
 
 SnapshotStream::SnapshotStream(const SourceOptions& options, std::stop_token stop)
     : connection_(options, std::move(stop)) {
-  if (greeting().mode == "sentinel") {
-    throw Error(ErrorKind::config,
-                fmt::format("{} is a Sentinel; set source.address to a server", peer()));
-  }
+  refuse_sentinel(connection_);
   announce();
   ask_for_snapshot();
   connection_.socket_->prefer_throughput();

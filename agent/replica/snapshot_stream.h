@@ -1,6 +1,7 @@
 #pragma once
 
 #include "replica/connection.h"
+#include "replica/position.h"
 
 #include <array>
 #include <cstddef>
@@ -21,15 +22,13 @@ namespace keyrewind::replica {
 /// so reading slowly is harmless within its repl-timeout. One thread uses it.
 class SnapshotStream {
  public:
-  /// Which history the snapshot belongs to, and at which offset it is exact.
-  struct Position {
-    std::string replid;  ///< 40 hexadecimal digits.
-    std::int64_t offset = 0;
-  };
+  using Position = replica::Position;
 
   SnapshotStream(const SourceOptions& options, std::stop_token stop);
 
   const Greeting& greeting() const noexcept;
+
+  /// Which history the snapshot belongs to, and at which offset it is exact.
   const Position& position() const noexcept { return position_; }
 
   /// The RDB's length, once the server has said it: a server with `repl-diskless-sync no` does, one
