@@ -127,6 +127,17 @@ Address parse_address(const std::string& url) {
   return address;
 }
 
+std::optional<Address> named_address(std::string_view host, std::string_view port,
+                                     const Address& like) {
+  const auto number = parse_port(port);
+  if (host.empty() || !number) {
+    return std::nullopt;
+  }
+  const bool is_tls = like.transport == Address::Transport::tls;
+  return Address{is_tls ? Address::Transport::tls : Address::Transport::tcp, std::string(host),
+                 *number, ""};
+}
+
 std::string to_string(const Address& address) {
   if (address.transport == Address::Transport::unix) {
     return address.path;

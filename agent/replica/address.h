@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace keyrewind::replica {
 
@@ -24,6 +26,11 @@ struct Address {
 /// Throws Error(config), saying which form is accepted. Credentials in the URL are refused: they
 /// would end up in process lists; the message says where they go.
 Address parse_address(const std::string& url);
+
+/// The node at `host` and `port` as a node or Sentinel names it, with TLS if `like` is. Nothing
+/// without a real port: some replicas, this program among them, listen nowhere.
+std::optional<Address> named_address(std::string_view host, std::string_view port,
+                                     const Address& like);
 
 /// "127.0.0.1:6379", "[::1]:6379" or "/run/valkey.sock", for messages.
 std::string to_string(const Address& address);

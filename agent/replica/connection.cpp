@@ -1,9 +1,11 @@
 #include "replica/connection.h"
 
+#include "replica/info_text.h"
 #include "resp/command.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <span>
@@ -70,20 +72,11 @@ std::map<std::string, std::string> to_modules(const resp::Reply* reply) {
   return modules;
 }
 
-/// The value of `field` in the text that INFO gives; empty if it is not there.
-std::string_view info_field(std::string_view info, std::string_view field) {
-  const std::string start = fmt::format("{}:", field);
-  const std::size_t at = info.find("\n" + start);
-  if (at == std::string_view::npos) {
-    return {};
-  }
-  info.remove_prefix(at + 1 + start.size());
-  return info.substr(0, info.find_first_of("\r\n"));
-}
-
 /// A command as a person knows it: with its subcommand where it has one.
 std::string command_name(std::span<const std::string_view> words) {
-  const bool has_subcommand = words.size() > 1 && (words[0] == "CONFIG" || words[0] == "ACL");
+  constexpr std::array<std::string_view, 4> kContainers = {"ACL", "CLUSTER", "CONFIG", "SENTINEL"};
+  const bool has_subcommand = words.size() > 1 && std::find(kContainers.begin(), kContainers.end(),
+                                                            words[0]) != kContainers.end();
   return has_subcommand ? fmt::format("{} {}", words[0], words[1]) : std::string(words[0]);
 }
 

@@ -94,9 +94,9 @@ void LogStream::State::announce() {
 
 /// Returns false if the server is about to make a full sync.
 bool LogStream::State::continue_from(const Position& position) {
-  connection.send(
-      resp::encode_command({"PSYNC", position.replid, std::to_string(position.offset + 1)}),
-      options().silence_timeout);
+  const std::uint64_t wanted = static_cast<std::uint64_t>(position.offset) + 1;
+  connection.send(resp::encode_command({"PSYNC", position.replid, std::to_string(wanted)}),
+                  options().silence_timeout);
   const std::string line = read_line();
   // A server that continues says so before anything else. A bare newline comes each second from
   // one that prepares a full sync: with its usual delay it has not yet forked.

@@ -1,6 +1,7 @@
 #include "replica/server_info.h"
 
 #include "replica/config_defaults.h"
+#include "replica/info_text.h"
 
 #include <fmt/format.h>
 
@@ -20,19 +21,6 @@ std::uint64_t to_count(std::string_view text) {
   return count;
 }
 
-/// Calls `take(name, value)` for every "name:value" line that INFO gives.
-template <typename Take>
-void for_each_field(std::string_view info, Take take) {
-  while (!info.empty()) {
-    const std::size_t end = std::min(info.find("\r\n"), info.size());
-    const std::string_view line = info.substr(0, end);
-    info.remove_prefix(std::min(end + 2, info.size()));
-    if (const std::size_t colon = line.find(':'); colon != std::string_view::npos) {
-      take(line.substr(0, colon), line.substr(colon + 1));
-    }
-  }
-}
-
 /// Whether `name` is that of a database in INFO keyspace: "db0".
 bool is_database(std::string_view name) {
   return name.starts_with("db") && name.size() > 2 &&
@@ -42,7 +30,7 @@ bool is_database(std::string_view name) {
 void read_info(std::string_view text, ServerInfo& info) {
   constexpr std::string_view kKeys = "keys=";
   info.keys = 0;
-  for_each_field(text, [&](std::string_view name, std::string_view value) {
+  for_each_info_field(text, [&](std::string_view name, std::string_view value) {
     if (name == "used_memory") {
       info.used_memory = to_count(value);
     }
