@@ -129,6 +129,19 @@ std::vector<JsonObject> JsonObject::objects(const std::string& name) const {
   return objects;
 }
 
+std::vector<std::int64_t> JsonObject::integers(const std::string& name) const {
+  std::vector<std::int64_t> integers;
+  for (const nlohmann::json& item : array(name)) {
+    if (!item.is_number_integer() ||
+        (item.is_number_unsigned() &&
+         item.get<std::uint64_t>() > std::uint64_t{std::numeric_limits<std::int64_t>::max()})) {
+      reject(name, "holds something else than whole numbers");
+    }
+    integers.push_back(item.get<std::int64_t>());
+  }
+  return integers;
+}
+
 std::vector<std::string> JsonObject::texts(const std::string& name) const {
   std::vector<std::string> texts;
   for (const nlohmann::json& item : array(name)) {

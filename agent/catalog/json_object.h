@@ -49,6 +49,8 @@ class JsonObject {
 
   JsonObject object(const std::string& name) const;
   std::vector<JsonObject> objects(const std::string& name) const;
+  /// Whole numbers of either sign.
+  std::vector<std::int64_t> integers(const std::string& name) const;
   std::vector<std::string> texts(const std::string& name) const;
   std::vector<std::pair<std::string, JsonObject>> objects_by_key(const std::string& name) const;
   std::map<std::string, std::string> texts_by_key(const std::string& name) const;

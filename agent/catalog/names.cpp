@@ -8,6 +8,8 @@
 namespace keyrewind::catalog::names {
 namespace {
 
+constexpr std::size_t kLineageDigits = 40;
+
 bool is_letter_or_digit(char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
@@ -38,6 +40,25 @@ std::optional<std::pair<std::uint64_t, std::string>> numbered_id(std::string_vie
     return std::nullopt;
   }
   return std::pair(number, std::string(id));
+}
+
+/// The number of an offset with its leading zeros.
+std::optional<std::int64_t> offset_from(std::string_view text) {
+  std::int64_t offset = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), offset);
+  if (error != std::errc() || end != text.data() + text.size() || text.front() == '-') {
+    return std::nullopt;
+  }
+  return offset;
+}
+
+/// Reads what `to_compact` writes.
+std::optional<Timestamp> from_compact(std::string_view text) {
+  if (text.size() != 16) {
+    return std::nullopt;
+  }
+  return from_rfc3339(fmt::format("{}-{}-{}:{}:{}", text.substr(0, 4), text.substr(4, 2),
+                                  text.substr(6, 5), text.substr(11, 2), text.substr(13)));
 }
 
 }  // namespace
@@ -111,6 +132,86 @@ std::optional<std::string> id_of_snapshot(const std::string& source, std::string
     return std::nullopt;
   }
   return found->second;
+}
+
+std::string lineages(const std::string& source, const std::string& shard) {
+  return fmt::format("sources/{}/shards/{}/lineages/", source, shard);
+}
+
+std::string segment(const std::string& source, const std::string& shard, const SegmentName& name) {
+  return fmt::format("{}{}/log/{:020}-{:020}-{}-{}.aof.zst", lineages(source, shard), name.lineage,
+                     name.begin, name.end, to_compact(name.last), name.level);
+}
+
+std::optional<SegmentName> parse_segment(const std::string& source, const std::string& shard,
+                                         std::string_view name) {
+  const auto rest = between(name, lineages(source, shard), ".aof.zst");
+  if (!rest) {
+    return std::nullopt;
+  }
+  constexpr std::string_view kFolder = "/log/";
+  constexpr std::size_t kStem = 20 + 1 + 20 + 1 + 16 + 1 + 1;
+  const std::string_view lineage = rest->substr(0, kLineageDigits);
+  if (!is_valid_lineage(lineage) || rest->size() != kLineageDigits + kFolder.size() + kStem ||
+      !rest->substr(kLineageDigits).starts_with(kFolder)) {
+    return std::nullopt;
+  }
+  const std::string_view stem = rest->substr(rest->size() - kStem);
+  const auto begin = offset_from(stem.substr(0, 20));
+  const auto end = offset_from(stem.substr(21, 20));
+  const auto last = from_compact(stem.substr(42, 16));
+  if (!begin || !end || *begin >= *end || !last) {
+    return std::nullopt;
+  }
+  const SegmentName found{std::string(lineage), *begin, *end, *last,
+                          static_cast<std::uint64_t>(stem.back() - '0')};
+  if (found.level > kMaxLevel || segment(source, shard, found) != name) {
+    return std::nullopt;
+  }
+  return found;
+}
+
+std::string event(const std::string& source, const std::string& shard, const std::string& lineage,
+                  const std::string& id) {
+  return fmt::format("{}{}/events/{}.json", lineages(source, shard), lineage, id);
+}
+
+std::optional<EventName> parse_event(const std::string& source, const std::string& shard,
+                                     std::string_view name) {
+  constexpr std::string_view kFolder = "/events/";
+  const auto rest = between(name, lineages(source, shard), ".json");
+  if (!rest || rest->size() <= kLineageDigits + kFolder.size() ||
+      !rest->substr(kLineageDigits).starts_with(kFolder)) {
+    return std::nullopt;
+  }
+  const std::string_view lineage = rest->substr(0, kLineageDigits);
+  const std::string_view id = rest->substr(kLineageDigits + kFolder.size());
+  if (!is_valid_lineage(lineage) || !is_valid_source(id)) {
+    return std::nullopt;
+  }
+  return EventName{std::string(lineage), std::string(id)};
+}
+
+bool is_of_agent(std::string_view name) noexcept {
+  // sources/<source>/shards/<shard>/lineages/<lineage>/log/…
+  for (const std::string_view folder : {"sources", "", "shards", "", "lineages", ""}) {
+    const std::size_t slash = name.find('/');
+    if (slash == std::string_view::npos || (!folder.empty() && name.substr(0, slash) != folder)) {
+      return false;
+    }
+    name.remove_prefix(slash + 1);
+  }
+  return name.starts_with("log/") || name.starts_with("events/");
+}
+
+std::string agent_lock(const std::string& source, const std::string& shard) {
+  return fmt::format("sources/{}/shards/{}/agent", source, shard);
+}
+
+bool is_valid_lineage(std::string_view text) noexcept {
+  return text.size() == kLineageDigits && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
 }
 
 std::string writer_lock(const std::string& source) {

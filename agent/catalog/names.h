@@ -1,5 +1,7 @@
 #pragma once
 
+#include "base/clock.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -48,6 +50,55 @@ std::string shards(const std::string& source);
 
 /// The backup that wrote the snapshot `name`; nothing if it is something else.
 std::optional<std::string> id_of_snapshot(const std::string& source, std::string_view name);
+
+/// "sources/<source>/shards/<shard>/lineages/", below which the histories of a shard stand.
+std::string lineages(const std::string& source, const std::string& shard);
+
+/// What the name of a segment says without its index being read.
+struct SegmentName {
+  std::string lineage;
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  Timestamp last{};         ///< When its last byte had arrived, rounded down to the second.
+  std::uint64_t level = 0;  ///< 0 to kMaxLevel.
+
+  bool operator==(const SegmentName&) const = default;
+};
+
+/// One digit stands for it.
+inline constexpr std::uint64_t kMaxLevel = 9;
+
+/// "<lineages><lineage>/log/<begin, 20 digits>-<end, 20 digits>-<compact UTC time>-<level>.aof.zst"
+std::string segment(const std::string& source, const std::string& shard, const SegmentName& name);
+
+/// Nothing if `name` is no segment's of this shard.
+std::optional<SegmentName> parse_segment(const std::string& source, const std::string& shard,
+                                         std::string_view name);
+
+/// "<lineages><lineage>/events/<id>.json"
+std::string event(const std::string& source, const std::string& shard, const std::string& lineage,
+                  const std::string& id);
+
+struct EventName {
+  std::string lineage;
+  std::string id;
+
+  bool operator==(const EventName&) const = default;
+};
+
+/// Nothing if `name` is no event's of this shard.
+std::optional<EventName> parse_event(const std::string& source, const std::string& shard,
+                                     std::string_view name);
+
+/// Whether `name` stands in the folder of a log or of events, where the agent writes and nobody
+/// else.
+bool is_of_agent(std::string_view name) noexcept;
+
+/// "sources/<source>/shards/<shard>/agent", the lock that an agent holds as long as it runs.
+std::string agent_lock(const std::string& source, const std::string& shard);
+
+/// Whether `text` is a lineage or replication id: 40 lower-case hexadecimal digits.
+bool is_valid_lineage(std::string_view text) noexcept;
 
 /// "sources/<source>/writer", the lock that a run holds while it writes.
 std::string writer_lock(const std::string& source);

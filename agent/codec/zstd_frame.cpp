@@ -37,13 +37,7 @@ bool begins_with_frame_magic(ByteView frame) {
 
 /// Throws unless `frame` is one whole frame, nothing behind it, that says it holds `raw_bytes`.
 void check_header(ByteView frame, std::size_t raw_bytes) {
-  if (!begins_with_frame_magic(frame)) {
-    throw corrupt("it doesn't begin like a Zstandard frame");
-  }
-  const unsigned long long content = ZSTD_getFrameContentSize(frame.data(), frame.size());
-  if (content == ZSTD_CONTENTSIZE_ERROR || content == ZSTD_CONTENTSIZE_UNKNOWN) {
-    throw corrupt("it doesn't say how much it holds");
-  }
+  const std::uint64_t content = stated_raw_bytes(frame);
   if (content != raw_bytes) {
     throw corrupt(fmt::format("it holds {} bytes where {} are expected", content, raw_bytes));
   }
@@ -103,6 +97,17 @@ void FrameInflater::inflate(ByteView frame, std::size_t raw_bytes, Bytes& raw) {
   if (length != raw_bytes) {
     throw corrupt(fmt::format("it gave {} bytes where {} are expected", length, raw_bytes));
   }
+}
+
+std::uint64_t stated_raw_bytes(ByteView frame) {
+  if (!begins_with_frame_magic(frame)) {
+    throw corrupt("it doesn't begin like a Zstandard frame");
+  }
+  const unsigned long long content = ZSTD_getFrameContentSize(frame.data(), frame.size());
+  if (content == ZSTD_CONTENTSIZE_ERROR || content == ZSTD_CONTENTSIZE_UNKNOWN) {
+    throw corrupt("it doesn't say how much it holds");
+  }
+  return content;
 }
 
 std::size_t max_frame_bytes(std::size_t raw_bytes) {

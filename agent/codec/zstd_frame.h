@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 struct ZSTD_CCtx_s;
@@ -44,6 +45,10 @@ class FrameInflater {
 
   std::unique_ptr<ZSTD_DCtx_s, Free> context_;
 };
+
+/// How much `frame` says that it holds, which is all that a reader knows before it inflates it.
+/// Throws Error(corrupt) if it doesn't begin like a frame of FrameCompressor's.
+std::uint64_t stated_raw_bytes(ByteView frame);
 
 /// The most bytes that a frame of `raw_bytes` can have.
 std::size_t max_frame_bytes(std::size_t raw_bytes);

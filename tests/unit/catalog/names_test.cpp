@@ -1,16 +1,23 @@
 #include "catalog/names.h"
 
+#include "sample.h"
 #include "store/object_store.h"
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace keyrewind::catalog::names {
 namespace {
 
 const std::string kLineage(40, 'a');
 const std::string kId = "20261120T130221Z-0a1b2c";
+const SegmentName kSegment{kLineage, 100, 67890, test::sample_time(), 2};
 
 // What stands in repositories: none of these may ever change.
 TEST(Names, AreThoseOfTheFormat) {
@@ -28,13 +35,21 @@ TEST(Names, AreThoseOfTheFormat) {
             "sources/orders/shards/0/lineages/" + kLineage +
                 "/snapshots/00000000000000012345-20261120T130221Z-0a1b2c.rdb.zst");
   EXPECT_EQ(writer_lock("orders"), "sources/orders/writer");
+  EXPECT_EQ(lineages("orders", "0"), "sources/orders/shards/0/lineages/");
+  EXPECT_EQ(segment("orders", "0", kSegment),
+            "sources/orders/shards/0/lineages/" + kLineage +
+                "/log/00000000000000000100-00000000000000067890-20261120T130221Z-2.aof.zst");
+  EXPECT_EQ(event("orders", "0", kLineage, kId), "sources/orders/shards/0/lineages/" + kLineage +
+                                                     "/events/20261120T130221Z-0a1b2c.json");
+  EXPECT_EQ(agent_lock("orders", "0"), "sources/orders/shards/0/agent");
 }
 
 TEST(Names, AreNamesOfObjects) {
   for (const std::string& name :
        {repository(), source_record("a.b_c-D"), commit("orders", ~std::uint64_t{0}, kId),
-        manifest("orders", kId), snapshot("orders", "0", kLineage, 0, kId),
-        writer_lock("orders")}) {
+        manifest("orders", kId), snapshot("orders", "0", kLineage, 0, kId), writer_lock("orders"),
+        segment("orders", "0", kSegment), event("orders", "0", kLineage, kId),
+        agent_lock("orders", "0")}) {
     EXPECT_TRUE(store::is_valid_name(name)) << name;
   }
 }
@@ -77,6 +92,70 @@ TEST(IdOfName, IsNothingForWhatLaterVersionsMayAdd) {
        {backups("orders") + "id/report.json", backups("orders") + "manifest.json",
         backups("orders") + "a/b/manifest.json", manifest("users", kId)}) {
     EXPECT_EQ(id_of_manifest("orders", name), std::nullopt) << name;
+  }
+}
+
+TEST(SegmentName, IsReadBackToTheSecond) {
+  SegmentName expected = kSegment;
+  expected.last = std::chrono::floor<std::chrono::seconds>(kSegment.last);
+
+  EXPECT_EQ(parse_segment("orders", "0", segment("orders", "0", kSegment)), expected);
+  expected.begin = 0;
+  expected.end = std::numeric_limits<std::int64_t>::max();
+  expected.level = kMaxLevel;
+  EXPECT_EQ(parse_segment("orders", "0", segment("orders", "0", expected)), expected);
+}
+
+TEST(SegmentName, IsNoOther) {
+  const std::string name = segment("orders", "0", kSegment);
+  EXPECT_EQ(parse_segment("users", "0", name), std::nullopt);
+  EXPECT_EQ(parse_segment("orders", "1", name), std::nullopt);
+  for (std::size_t length = 0; length < name.size(); ++length) {
+    EXPECT_EQ(parse_segment("orders", "0", name.substr(0, length)), std::nullopt) << length;
+  }
+  const auto with = [&](std::string_view old, std::string_view other) {
+    std::string changed = name;
+    return changed.replace(changed.find(old), old.size(), other);
+  };
+  for (const std::string& other :
+       {name + ".age", with("/log/", "/snapshots/"), with("/log/", "/log//"),
+        with("aaaa/", "aaax/"), with("aaaa/", "aaaA/"), with("-2.aof", "-x.aof"),
+        with("-2.aof", "-12.aof"), with("-2.aof", "-.aof"), with("20261120T", "20261320T"),
+        with("130221Z", "130260Z"), with("130221Z", "1302212"), with("20261120T", "20261120t"),
+        with("00000000000000000100", "-0000000000000000100"),
+        with("00000000000000000100", "00000000000000067890"),
+        with("00000000000000000100", "99999999999999999999"),
+        with("00000000000000000100", "0000000000000000010x"),
+        with("00000000000000067890-", "000000000000000067890-"),
+        with("-00000000000000067890", "_00000000000000067890")}) {
+    EXPECT_EQ(parse_segment("orders", "0", other), std::nullopt) << other;
+  }
+}
+
+TEST(EventName, IsReadBack) {
+  EXPECT_EQ(parse_event("orders", "0", event("orders", "0", kLineage, kId)),
+            (EventName{kLineage, kId}));
+}
+
+TEST(EventName, IsNoOther) {
+  const std::string folder = lineages("orders", "0") + kLineage;
+  for (const std::string& name :
+       {folder + "/events/.json", folder + "/events/a/b.json", folder + "/events/a",
+        folder + "/log/a.json", folder + "x/events/a.json", folder + "/events/-.json",
+        event("users", "0", kLineage, kId), event("orders", "1", kLineage, kId),
+        event("orders", "0", "short", kId)}) {
+    EXPECT_EQ(parse_event("orders", "0", name), std::nullopt) << name;
+  }
+}
+
+TEST(Names, TellWhatIsTheAgents) {
+  EXPECT_TRUE(is_of_agent(segment("orders", "0", kSegment)));
+  EXPECT_TRUE(is_of_agent(event("orders", "0", kLineage, kId)));
+  for (const std::string& name :
+       {repository(), source_record("orders"), commit("orders", 7, kId), manifest("orders", kId),
+        snapshot("orders", "0", kLineage, 12345, kId), lineages("orders", "0") + "log/a",
+        "x" + segment("orders", "0", kSegment), std::string()}) {
+    EXPECT_FALSE(is_of_agent(name)) << name;
   }
 }
 

@@ -4,14 +4,21 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "catalog/catalog.h"
+#include "catalog/log.h"
 #include "catalog/manifest.h"
 #include "catalog/names.h"
+#include "catalog/segment.h"
 #include "codec/sha256.h"
+#include "codec/zstd_frame.h"
 #include "store/file_store.h"
 #include "store/memory_store.h"
 #include "store/object_store.h"
 #include "support/temp_dir.h"
 
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -129,6 +136,85 @@ inline catalog::Commit write_backup(catalog::Catalog& catalog, catalog::Writer& 
   upload->append(as_bytes(kSampleSnapshot));
   upload->complete();
   return writer.commit(manifest, {});
+}
+
+inline catalog::Digest digest_of(ByteView bytes) {
+  codec::Sha256 hash;
+  hash.feed(bytes);
+  const Bytes digest = hash.digest();
+  catalog::Digest result;
+  std::copy(digest.begin(), digest.end(), result.begin());
+  return result;
+}
+
+/// The object of `segment`, whose bytes are all 'x'. Fills in its frames.
+inline Bytes segment_object(catalog::Segment& segment) {
+  const Bytes raw(static_cast<std::size_t>(segment.end - segment.begin), std::byte{'x'});
+  segment.frames.clear();
+  Bytes object;
+  for (std::size_t at = 0; at < raw.size(); at += catalog::kMaxSegmentFrameBytes) {
+    const ByteView piece = ByteView(raw).subspan(
+        at, std::min<std::size_t>(catalog::kMaxSegmentFrameBytes, raw.size() - at));
+    Bytes frame;
+    codec::FrameCompressor(1).compress(piece, frame);
+    segment.frames.push_back({static_cast<std::uint32_t>(frame.size()),
+                              static_cast<std::uint32_t>(piece.size()), digest_of(frame)});
+    object.insert(object.end(), frame.begin(), frame.end());
+  }
+  const Bytes index = catalog::encode_segment_index(segment);
+  object.insert(object.end(), index.begin(), index.end());
+  return object;
+}
+
+/// A plain piece of a log, one link and one mark, which arrived at `at`.
+inline catalog::Segment plain_segment(const std::string& source, std::int64_t begin,
+                                      std::int64_t end, Timestamp at,
+                                      const catalog::Digest& previous) {
+  catalog::Segment segment;
+  segment.source = source;
+  segment.shard = "0";
+  segment.lineage = kSampleLineage;
+  segment.begin = begin;
+  segment.end = end;
+  segment.database = 0;
+  segment.commands = 1;
+  segment.ids = {{begin, std::string(kSampleReplid)}};
+  segment.previous = previous;
+  const Bytes raw(static_cast<std::size_t>(end - begin), std::byte{'x'});
+  segment.links = {{end, digest_of(raw)}};
+  segment.marks = {{end, at}};
+  return segment;
+}
+
+/// A segment from 1000 to 5000 in which every field is set.
+inline catalog::Segment sample_segment() {
+  using std::chrono::milliseconds;
+  catalog::Segment segment = plain_segment("orders", 1000, 5000, sample_time(), {});
+  segment.database.reset();
+  segment.commands = 77;
+  segment.ids.push_back({3000, std::string(kSampleLineage)});
+  segment.previous.fill(std::byte{0x5a});
+  segment.links.insert(segment.links.begin(), {2500, {}});
+  segment.marks = {{1000, sample_time() - milliseconds(5000)},
+                   {2000, sample_time() - milliseconds(4000)},
+                   {3500, sample_time() - milliseconds(60000)},
+                   {5000, sample_time()}};
+  segment.resumptions = {{2000, sample_time() - milliseconds(3500), "10.0.0.7:6379"}};
+  segment.noted = {{"FLUSHALL", 3, 1200, 1230}, {"DEL of 25000 keys", std::nullopt, 1230, 4990}};
+  segment.noted_left_out = 4;
+  (void)segment_object(segment);
+  return segment;
+}
+
+/// Writes the object of `segment`, and says where.
+inline catalog::SegmentEntry put_segment(store::ObjectStore& store, catalog::Segment segment,
+                                         std::uint64_t level = 0) {
+  const Bytes object = segment_object(segment);
+  const Timestamp last = std::chrono::floor<std::chrono::seconds>(segment.marks.back().at);
+  const std::string name = catalog::names::segment(
+      segment.source, segment.shard, {segment.lineage, segment.begin, segment.end, last, level});
+  store.put_if_absent(name, object, {});
+  return {name, object.size(), segment.begin, segment.end, last, level};
 }
 
 /// The Error that `call` throws.

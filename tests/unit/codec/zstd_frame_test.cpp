@@ -56,6 +56,16 @@ TEST(Frame, GivesBackWhatWentIn) {
   }
 }
 
+TEST(Frame, SaysHowMuchItHolds) {
+  EXPECT_EQ(stated_raw_bytes(compress(Bytes(1'000'003))), 1'000'003U);
+  EXPECT_EQ(stated_raw_bytes(compress(Bytes())), 0U);
+  const Bytes frame = compress(noise(100));
+  for (std::size_t length = 0; length < 6; ++length) {
+    EXPECT_THROW((void)stated_raw_bytes(ByteView(frame).first(length)), Error) << length;
+  }
+  EXPECT_THROW((void)stated_raw_bytes(as_bytes("anything else")), Error);
+}
+
 TEST(Frame, StandsAlone) {
   FrameCompressor compressor(1);
   Bytes first;

@@ -1,0 +1,232 @@
+#include "catalog/log.h"
+
+#include "base/error.h"
+#include "catalog/json_object.h"
+#include "catalog/names.h"
+#include "codec/sha256.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+
+namespace keyrewind::catalog {
+namespace {
+
+// Written to every event: FORMAT.md, section "Events".
+constexpr std::string_view kEventKind = "keyrewind-event";
+constexpr std::size_t kLineageDigits = 40;
+
+/// Nearly every index is within it: one request then gives it whole.
+constexpr std::uint64_t kFirstRead = 64U << 10U;
+
+Error corrupt(const std::string& why) {
+  return {Side::repository, ErrorKind::corrupt, why};
+}
+
+Bytes read_tail(const store::ObjectStore& store, const SegmentEntry& entry, std::uint64_t bytes,
+                const std::stop_token& stop) {
+  Bytes tail(static_cast<std::size_t>(std::min(bytes, entry.bytes)));
+  store.read(entry.object, entry.bytes - tail.size(), tail, stop);
+  return tail;
+}
+
+SegmentTail read_index(const store::ObjectStore& store, const SegmentEntry& entry,
+                       const std::stop_token& stop) {
+  SegmentTail tail = decode_segment_index(read_tail(store, entry, kFirstRead, stop));
+  if (!tail.segment && tail.needed <= entry.bytes) {
+    tail = decode_segment_index(read_tail(store, entry, tail.needed, stop));
+  }
+  if (!tail.segment) {
+    throw corrupt(
+        fmt::format("it has {} bytes where its index alone has {}", entry.bytes, tail.needed));
+  }
+  return tail;
+}
+
+/// Throws unless the segment is the one that its name promises, and its frames fill the object.
+void check_fit(const SegmentTail& tail, const SegmentEntry& entry) {
+  const Segment& segment = *tail.segment;
+  const std::string name = names::segment(segment.source, segment.shard,
+                                          {.lineage = segment.lineage,
+                                           .begin = segment.begin,
+                                           .end = segment.end,
+                                           .last = segment.marks.back().at,
+                                           .level = entry.level});
+  if (name != entry.object) {
+    throw corrupt("its index does not fit its name");
+  }
+  std::uint64_t stored = tail.index_bytes;
+  for (const codec::Frame& frame : segment.frames) {
+    stored += frame.stored_bytes;
+  }
+  if (stored != entry.bytes) {
+    throw corrupt(fmt::format("it has {} bytes where its index wants {}", entry.bytes, stored));
+  }
+}
+
+/// How a place in the stream is reached with the fewest segments.
+struct Way {
+  std::size_t count = 0;
+  const SegmentEntry* last = nullptr;
+};
+
+/// Reads one event; nothing if it is gone.
+std::optional<Event> read_event(const store::ObjectStore& store, const std::string& object,
+                                const names::EventName& name, const std::stop_token& stop) {
+  const std::optional<Bytes> content = store.get(object, kMaxEventBytes, stop);
+  if (!content) {
+    return std::nullopt;
+  }
+  Event event = decode_event(*content);
+  if (event.id != name.id || event.lineage != name.lineage) {
+    throw corrupt("the event does not fit its name");
+  }
+  return event;
+}
+
+}  // namespace
+
+std::map<std::string, std::vector<SegmentEntry>> list_logs(const store::ObjectStore& store,
+                                                           const std::string& source,
+                                                           const std::string& shard,
+                                                           std::stop_token stop) {
+  std::map<std::string, std::vector<SegmentEntry>> logs;
+  for (const store::ObjectInfo& object : store.list(names::lineages(source, shard), stop)) {
+    if (const auto name = names::parse_segment(source, shard, object.name)) {
+      logs[name->lineage].push_back(
+          {object.name, object.bytes, name->begin, name->end, name->last, name->level});
+    }
+  }
+  for (auto& [lineage, segments] : logs) {
+    std::sort(segments.begin(), segments.end(), [](const SegmentEntry& a, const SegmentEntry& b) {
+      return std::tie(a.begin, b.end, b.level, a.object) <
+             std::tie(b.begin, a.end, a.level, b.object);
+    });
+  }
+  return logs;
+}
+
+std::vector<SegmentEntry> cover(std::span<const SegmentEntry> segments, std::int64_t begin) {
+  std::unordered_map<std::int64_t, Way> ways;
+  std::int64_t furthest = begin;
+  // All that end where a segment begins come before it, since none is empty.
+  for (const SegmentEntry& segment : segments) {
+    if (segment.end <= begin) {
+      continue;
+    }
+    Way way{1, &segment};
+    if (segment.begin > begin) {
+      const auto before = ways.find(segment.begin);
+      if (before == ways.end()) {
+        continue;
+      }
+      way.count = before->second.count + 1;
+    }
+    const auto [known, added] = ways.try_emplace(segment.end, way);
+    if (!added && way.count < known->second.count) {
+      known->second = way;
+    }
+    furthest = std::max(furthest, segment.end);
+  }
+
+  std::vector<SegmentEntry> chosen;
+  for (std::int64_t end = furthest; end > begin; end = chosen.back().begin) {
+    chosen.push_back(*ways.at(end).last);
+  }
+  std::reverse(chosen.begin(), chosen.end());
+  return chosen;
+}
+
+std::optional<Segment> read_segment(const store::ObjectStore& store, const SegmentEntry& entry,
+                                    std::stop_token stop) {
+  try {
+    SegmentTail tail = read_index(store, entry, stop);
+    check_fit(tail, entry);
+    return std::move(tail.segment);
+  } catch (Error& error) {
+    if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::incompatible) {
+      throw;
+    }
+    if (!store.head(entry.object, stop)) {
+      return std::nullopt;
+    }
+    error.add_context(entry.object);
+    throw;
+  }
+}
+
+std::string lineage_id(const std::string& replid, std::int64_t offset,
+                       const std::function<bool(const std::string& lineage)>& there) {
+  std::string lineage = replid;
+  while (there(lineage)) {
+    lineage = codec::sha256_hex(as_bytes(fmt::format("keyrewind lineage {} {}", lineage, offset)));
+    lineage.resize(kLineageDigits);
+  }
+  return lineage;
+}
+
+std::string encode(const Event& event) {
+  if (!names::is_valid_source(event.id) || !names::is_valid_lineage(event.lineage) ||
+      event.offset < 0) {
+    throw Error(ErrorKind::internal, fmt::format("event '{}' of lineage '{}' at {} can't be stored",
+                                                 event.id, event.lineage, event.offset));
+  }
+  nlohmann::ordered_json document = begin_document(kEventKind);
+  document["id"] = event.id;
+  document["event"] = event.kind;
+  document["lineage"] = event.lineage;
+  document["offset"] = event.offset;
+  document["at"] = to_rfc3339(event.at);
+  document["detail"] = event.detail;
+  return to_text(document);
+}
+
+Event decode_event(ByteView json) {
+  const JsonDocument document(json, "the event", kEventKind);
+  const JsonObject& root = document.root();
+  Event event;
+  event.id = root.text("id");
+  if (!names::is_valid_source(event.id)) {
+    root.reject("id", "can be no part of a name");
+  }
+  event.kind = root.text("event");
+  event.lineage = root.hex("lineage", kLineageDigits);
+  event.offset = static_cast<std::int64_t>(
+      root.number("offset", static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())));
+  event.at = root.time("at");
+  event.detail = root.text("detail");
+  return event;
+}
+
+std::vector<Event> list_events(const store::ObjectStore& store, const std::string& source,
+                               const std::string& shard, std::vector<std::string>& problems,
+                               std::stop_token stop) {
+  std::vector<Event> events;
+  for (const store::ObjectInfo& object : store.list(names::lineages(source, shard), stop)) {
+    const auto name = names::parse_event(source, shard, object.name);
+    if (!name) {
+      continue;
+    }
+    try {
+      if (std::optional<Event> event = read_event(store, object.name, *name, stop)) {
+        events.push_back(*std::move(event));
+      }
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::incompatible) {
+        throw;
+      }
+      problems.push_back(fmt::format("{}: {}", object.name, error.what()));
+    }
+  }
+  std::sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
+    return std::tie(a.at, a.id) < std::tie(b.at, b.id);
+  });
+  return events;
+}
+
+}  // namespace keyrewind::catalog

@@ -1,0 +1,88 @@
+#pragma once
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "catalog/segment.h"
+#include "store/object_store.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+/// The log of a lineage as a repository holds it.
+namespace keyrewind::catalog {
+
+/// A segment by its name, not yet opened.
+struct SegmentEntry {
+  std::string object;
+  std::uint64_t bytes = 0;
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  Timestamp last{};         ///< When its last byte had arrived, to the second.
+  std::uint64_t level = 0;  ///< 0 as sealed; one more than those that it was merged from.
+
+  bool operator==(const SegmentEntry&) const = default;
+};
+
+/// All segments of a shard by lineage, each list in order of `begin`, longer ones first. Merging
+/// leaves several that cover the same bytes for a while.
+std::map<std::string, std::vector<SegmentEntry>> list_logs(const store::ObjectStore& store,
+                                                           const std::string& source,
+                                                           const std::string& shard,
+                                                           std::stop_token stop);
+
+/// The fewest of `segments` (in the order above) that cover the stream from `begin` on without a
+/// break, each one beginning where the one before ends; the first may begin earlier.
+std::vector<SegmentEntry> cover(std::span<const SegmentEntry> segments, std::int64_t begin);
+
+/// Opens the index of one. Throws Error(corrupt), naming the object, if it is damaged or does not
+/// fit its name; nothing if the object is gone (merged or removed since it was listed).
+std::optional<Segment> read_segment(const store::ObjectStore& store, const SegmentEntry& entry,
+                                    std::stop_token stop);
+
+/// Removes what uploads of segments and events of a shard left that never completed. The caller
+/// holds names::agent_lock. Returns how many there were.
+std::size_t remove_abandoned_log_uploads(store::ObjectStore& store, const std::string& source,
+                                         const std::string& shard, std::stop_token stop);
+
+/// The name of a lineage that begins at `offset` of the history `replid`: the replication id
+/// itself, or, where a lineage of that name is `there` already because the same history begins
+/// again after a gap, the first 40 digits of the SHA-256 of "keyrewind lineage <replid> <offset>".
+std::string lineage_id(const std::string& replid, std::int64_t offset,
+                       const std::function<bool(const std::string& lineage)>& there);
+
+/// Something that happened to a log and is not in it: an object under `events/`.
+struct Event {
+  std::string id;       ///< "<compact time>-<6 hexadecimal digits>".
+  std::string kind;     ///< "gap", "detached", "full_sync_deferred", "clock_step".
+  std::string lineage;  ///< Whose log it concerns.
+  std::int64_t offset = 0;
+  Timestamp at{};
+  std::string detail;  ///< One line for people.
+
+  bool operator==(const Event&) const = default;
+};
+
+/// JSON as FORMAT.md specifies it, ending in a newline. Throws Error(internal) if the id or the
+/// lineage can be no part of a name.
+std::string encode(const Event& event);
+
+/// Reads what `encode` wrote. Throws Error(corrupt) if it is not that, Error(incompatible) if its
+/// format version is newer.
+Event decode_event(ByteView json);
+
+/// The most bytes that an event may have.
+inline constexpr std::uint64_t kMaxEventBytes = 64U << 10U;
+
+/// The events of a shard, oldest first. Damaged ones end up in `problems`, a line each.
+std::vector<Event> list_events(const store::ObjectStore& store, const std::string& source,
+                               const std::string& shard, std::vector<std::string>& problems,
+                               std::stop_token stop);
+
+}  // namespace keyrewind::catalog
