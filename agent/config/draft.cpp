@@ -1,7 +1,9 @@
 #include "config/draft.h"
 
+#include "base/duration.h"
 #include "base/error.h"
 #include "base/size.h"
+#include "config/source_options.h"
 #include "config/suggest.h"
 #include "replica/address.h"
 
@@ -47,14 +49,19 @@ std::string about(const Option& option, const std::string& message) {
   return message.starts_with(option.path) ? message : fmt::format("{}: {}", option.path, message);
 }
 
+std::string bound_of(const Option& option, std::uint64_t bound) {
+  if (option.kind == Kind::size) {
+    return to_size(bound);
+  }
+  return option.kind == Kind::duration ? to_duration(std::chrono::milliseconds(bound))
+                                       : std::to_string(bound);
+}
+
 std::string range_of(const Option& option) {
   const bool has_max = option.max != std::numeric_limits<std::uint64_t>::max();
-  if (option.kind == Kind::size) {
-    return has_max ? fmt::format("from {} to {}", to_size(option.min), to_size(option.max))
-                   : fmt::format("of at least {}", to_size(option.min));
-  }
-  return has_max ? fmt::format("from {} to {}", option.min, option.max)
-                 : fmt::format("of at least {}", option.min);
+  return has_max ? fmt::format("from {} to {}", bound_of(option, option.min),
+                               bound_of(option, option.max))
+                 : fmt::format("of at least {}", bound_of(option, option.min));
 }
 
 /// Decimal digits without a sign or leading zeros: with those, YAML versions disagree on what a
@@ -110,13 +117,50 @@ std::uint64_t to_integer(const Option& option, const Written& written) {
   return *number;
 }
 
-std::uint64_t to_size(const Option& option, const Written& written) {
+std::uint64_t to_bytes(const Option& option, const Written& written) {
   const auto size = parse_size(written.text);
   if (!size || *size < option.min || *size > option.max) {
     refuse(fmt::format("{} must be a size {}, such as {}{}", option.path, range_of(option),
                        option.example, but_is(written)));
   }
   return *size;
+}
+
+std::chrono::milliseconds to_milliseconds(const Option& option, const Written& written) {
+  const auto duration = parse_duration(written.text);
+  if (!duration || static_cast<std::uint64_t>(duration->count()) < option.min ||
+      static_cast<std::uint64_t>(duration->count()) > option.max) {
+    refuse(fmt::format("{} must be a duration {}, such as {}{}", option.path, range_of(option),
+                       option.example, but_is(written)));
+  }
+  return *duration;
+}
+
+bool to_boolean(const Option& option, const Written& written) {
+  if (written.is_quoted && !written.has_variables) {
+    refuse(fmt::format("{} must be true or false, without quotes", option.path));
+  }
+  if (written.text != "true" && written.text != "false") {
+    refuse(fmt::format("{} must be true or false{}", option.path, but_is(written)));
+  }
+  return written.text == "true";
+}
+
+/// The entries of a list that is a single text, without the blanks around them.
+std::vector<WrittenItem> split(const Written& written, const Place& place) {
+  std::vector<WrittenItem> items;
+  std::string_view rest = written.text;
+  while (!rest.empty()) {
+    const auto comma = rest.find(',');
+    std::string_view entry = rest.substr(0, comma);
+    entry.remove_prefix(std::min(entry.find_first_not_of(' '), entry.size()));
+    entry = entry.substr(0, entry.find_last_not_of(' ') + 1);
+    Written item = written;
+    item.text = entry;
+    items.push_back({std::move(item), place});
+    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+  }
+  return items;
 }
 
 std::size_t to_word(const Option& option, const Written& written) {
@@ -129,7 +173,15 @@ std::size_t to_word(const Option& option, const Written& written) {
   return static_cast<std::size_t>(found - option.words.begin());
 }
 
-/// Puts the value into its field; throws Error(config) if it is not one for this option.
+void check_entry(const Option& option, const Written& written) {
+  if (written.text.empty()) {
+    refuse(fmt::format("{} has an empty entry", option.path));
+  }
+  check_text(option, written);
+}
+
+/// Puts the value into its field, or at the end of its list; throws Error(config) if it is not one
+/// for this option.
 void assign(Config& config, const Option& option, const Written& written) {
   switch (option.kind) {
     case Kind::text:
@@ -140,13 +192,23 @@ void assign(Config& config, const Option& option, const Written& written) {
       std::get<IntegerField>(option.field)(config) = to_integer(option, written);
       return;
     case Kind::size:
-      std::get<IntegerField>(option.field)(config) = to_size(option, written);
+      std::get<IntegerField>(option.field)(config) = to_bytes(option, written);
+      return;
+    case Kind::duration:
+      std::get<DurationField>(option.field)(config) = to_milliseconds(option, written);
+      return;
+    case Kind::boolean:
+      std::get<BooleanField>(option.field)(config) = to_boolean(option, written);
       return;
     case Kind::word:
       std::get<WordField>(option.field).set(config, to_word(option, written));
       return;
     case Kind::secret:
       std::get<SecretField>(option.field)(config) = Secret(written.text);
+      return;
+    case Kind::texts:
+      check_entry(option, written);
+      std::get<TextsField>(option.field)(config).push_back(written.text);
       return;
   }
 }
@@ -162,6 +224,10 @@ void Draft::add_problem(const Place& place, std::string message) {
 }
 
 void Draft::set(const Option& option, const Written& written, const Place& place) {
+  if (option.kind == Kind::texts) {
+    set(option, split(written, place), place);
+    return;
+  }
   mention(option, place);
   std::erase(unsound_, option.path);
   try {
@@ -169,6 +235,20 @@ void Draft::set(const Option& option, const Written& written, const Place& place
   } catch (const Error& error) {
     unsound_.push_back(option.path);
     add_problem(place, error.what());
+  }
+}
+
+void Draft::set(const Option& option, const std::vector<WrittenItem>& items, const Place& place) {
+  mention(option, place);
+  std::erase(unsound_, option.path);
+  std::get<TextsField>(option.field)(config_).clear();
+  for (const WrittenItem& item : items) {
+    try {
+      assign(config_, option, item.written);
+    } catch (const Error& error) {
+      unsound_.push_back(option.path);
+      add_problem(item.place, error.what());
+    }
   }
 }
 
@@ -187,6 +267,9 @@ void Draft::finish(const Place& whole, bool wants_version) {
   refuse_user_without_password();
   refuse_half_a_certificate();
   refuse_tls_without_tls();
+  refuse_half_a_sentinel();
+  refuse_sentinel_beside_this_node();
+  refuse_too_small_a_spool();
 }
 
 std::vector<Draft::Mistake> Draft::mistakes() const {
@@ -252,7 +335,7 @@ void Draft::refuse_tls_without_tls() {
     return;
   }
   const auto transport = replica::parse_address(config_.source.address).transport;
-  if (transport == Transport::tls) {
+  if (transport == Transport::tls || has_tls_sentinel()) {
     return;
   }
   for (const std::string_view path : kTlsOptions) {
@@ -266,6 +349,54 @@ void Draft::refuse_tls_without_tls() {
                                   "the address with valkeys:// or rediss://",
                                   path));
   }
+}
+
+/// Whether a Sentinel is encrypted even if the source is not, or may be: the TLS options are then
+/// for that.
+bool Draft::has_tls_sentinel() const {
+  if (!is_sound("source.sentinel.addresses")) {
+    return true;
+  }
+  const auto& addresses = config_.source.sentinel.addresses;
+  return std::any_of(addresses.begin(), addresses.end(), [](const std::string& address) {
+    using Transport = replica::Address::Transport;
+    return parse_sentinel_address(address, Transport::tcp).transport == Transport::tls;
+  });
+}
+
+void Draft::refuse_half_a_sentinel() {
+  const auto& sentinel = config_.source.sentinel;
+  if (sentinel.master.empty() == sentinel.addresses.empty() ||
+      !is_sound("source.sentinel.master") || !is_sound("source.sentinel.addresses")) {
+    return;
+  }
+  const std::string_view given =
+      sentinel.master.empty() ? "source.sentinel.addresses" : "source.sentinel.master";
+  const std::string_view missing =
+      sentinel.master.empty() ? "source.sentinel.master" : "source.sentinel.addresses";
+  add_problem(place_of(given), fmt::format("{} needs {}", given, missing));
+}
+
+void Draft::refuse_sentinel_beside_this_node() {
+  const auto& source = config_.source;
+  const bool has_sentinel = !source.sentinel.master.empty() && !source.sentinel.addresses.empty();
+  if (source.read_from == replica::ReadFrom::this_node && has_sentinel) {
+    add_problem(place_of("source.read_from"),
+                "source.read_from this_node and source.sentinel contradict each other: this_node "
+                "never looks for others; keep one");
+  }
+}
+
+void Draft::refuse_too_small_a_spool() {
+  const auto& log = config_.log;
+  if (!is_sound("log.segment_max_size") || !is_sound("log.spool.max_size") ||
+      log.spool.max_size / 2 >= log.segment_max_size) {
+    return;
+  }
+  const bool is_spool_given = places_.contains("log.spool.max_size");
+  add_problem(place_of(is_spool_given ? "log.spool.max_size" : "log.segment_max_size"),
+              fmt::format("log.spool.max_size {} must be at least twice log.segment_max_size {}",
+                          to_size(log.spool.max_size), to_size(log.segment_max_size)));
 }
 
 Place Draft::place_of(std::string_view path) const {

@@ -26,6 +26,12 @@ struct Written {
   bool is_quoted = false;
 };
 
+/// One of a list of values.
+struct WrittenItem {
+  Written written;
+  Place place;
+};
+
 /// A configuration in the making: its sources are read one after the other, each winning over
 /// those before; mistakes are collected on the way.
 class Draft {
@@ -34,7 +40,11 @@ class Draft {
   void add_problem(const Place& place, std::string message);
 
   /// Sets the option, or adds a problem that says what is wrong with the value.
+  /// A list is separated by commas.
   void set(const Option& option, const Written& written, const Place& place);
+
+  /// The same for an option that is a list, with its entries one by one.
+  void set(const Option& option, const std::vector<WrittenItem>& items, const Place& place);
 
   /// Remembers that the option was spoken of, though in a way that has already been complained
   /// about, so that it is not called missing as well.
@@ -63,6 +73,10 @@ class Draft {
   void refuse_user_without_password();
   void refuse_half_a_certificate();
   void refuse_tls_without_tls();
+  void refuse_half_a_sentinel();
+  void refuse_sentinel_beside_this_node();
+  void refuse_too_small_a_spool();
+  bool has_tls_sentinel() const;
   Place place_of(std::string_view path) const;
   bool is_sound(std::string_view path) const;
 

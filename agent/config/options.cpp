@@ -2,8 +2,12 @@
 
 #include "base/error.h"
 #include "catalog/names.h"
+#include "config/source_options.h"
 #include "replica/address.h"
+#include "replica/nodes.h"
 #include "store/open_store.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -11,32 +15,54 @@
 namespace keyrewind::config {
 namespace {
 
+constexpr std::uint64_t kKiB = 1 << 10;
 constexpr std::uint64_t kMiB = 1 << 20;
+constexpr std::uint64_t kGiB = 1 << 30;
+constexpr std::uint64_t kHour = 3'600'000;  ///< In milliseconds.
 
-// In the order of log::Level and log::Format.
+// In the order of replica::ReadFrom, log::Level and log::Format.
+constexpr std::array<std::string_view, 4> kPolicies{"replica_preferred", "replica", "primary",
+                                                    "this_node"};
 constexpr std::array<std::string_view, 4> kLevels{"debug", "info", "warn", "error"};
 constexpr std::array<std::string_view, 2> kFormats{"text", "json"};
 
-constexpr std::array<Section, 6> kSections{{
+constexpr std::array<Section, 10> kSections{{
     {"source", "What is backed up."},
     {"source.tls",
      "For an address that begins with valkeys:// or rediss://. The server's certificate and name "
      "are always verified. Files are PEM."},
+    {"source.sentinel",
+     "For a source whose primary is looked after by Sentinel: its nodes are then found by asking "
+     "that, too. User name, password and TLS files are those of the source."},
     {"repository", "Where backups are stored."},
+    {"log",
+     "The log: every write after a snapshot, stored as the server sends it, so that any moment can "
+     "be restored."},
+    {"log.spool",
+     "Where the log waits for the repository. The server is read from whatever the repository "
+     "does."},
     {"compression", "How snapshots are compressed: Zstandard frames, which `zstd -d` reads."},
+    {"quotas", "Bounds on what Keyrewind asks of the source."},
     {"logging", "Log lines on stderr; results of commands go to stdout."},
     {"limits", "What Keyrewind may take of the machine that it runs on."},
 }};
 
-constexpr std::array<std::string_view, 16> kUnavailable{
-    "copies",          "log",
-    "snapshots",       "encryption",
-    "retention",       "quotas",
-    "drills",          "compaction",
-    "lease",           "http",
-    "notify",          "source.read_from",
-    "source.sentinel", "source.data_dir",
-    "repository.s3",   "repository.connections"};
+constexpr std::array<std::string_view, 16> kUnavailable{"copies",
+                                                        "snapshots",
+                                                        "encryption",
+                                                        "retention",
+                                                        "drills",
+                                                        "compaction",
+                                                        "lease",
+                                                        "http",
+                                                        "notify",
+                                                        "source.data_dir",
+                                                        "repository.s3",
+                                                        "repository.connections",
+                                                        "quotas.manual_per_24h",
+                                                        "quotas.receive_rate",
+                                                        "quotas.upload_rate",
+                                                        "quotas.max_stored"};
 
 void check_address(const std::string& text) {
   replica::parse_address(text);
@@ -49,6 +75,16 @@ void check_url(const std::string& text) {
     throw Error(ErrorKind::config, "a URL must not contain a user name or password");
   }
   store::open_store(text);
+}
+
+void check_sentinel_address(const std::string& text) {
+  parse_sentinel_address(text, replica::Address::Transport::tcp);
+}
+
+void check_folder(const std::string& text) {
+  if (!text.starts_with('/')) {
+    throw Error(ErrorKind::config, fmt::format("'{}' is not an absolute path", text));
+  }
 }
 
 std::vector<Option> make_options() {
@@ -105,6 +141,19 @@ std::vector<Option> make_options() {
            "KEYREWIND_SOURCE__PASSWORD, or from another one that is named here as ${VARIABLE}; "
            "written out in this file it is refused.",
        .example = "${ORDERS_PASSWORD}"},
+      {.path = "source.read_from",
+       .kind = Kind::word,
+       .field =
+           WordField{[](const Config& c) { return static_cast<std::size_t>(c.source.read_from); },
+                     [](Config& c, std::size_t word) {
+                       c.source.read_from = static_cast<replica::ReadFrom>(word);
+                     }},
+       .description =
+           "From which node to read. replica_preferred: a healthy replica, the primary if there is "
+           "none; replica: replicas only; primary: the primary, wherever it is; this_node: the one "
+           "at the address, whatever it is, for an agent beside every node.",
+       .example = "replica",
+       .words = kPolicies},
 
       {.path = "source.tls.ca_file",
        .kind = Kind::text,
@@ -133,6 +182,21 @@ std::vector<Option> make_options() {
            "address.",
        .example = "orders.example.com"},
 
+      {.path = "source.sentinel.master",
+       .kind = Kind::text,
+       .field = +[](Config& c) -> std::string& { return c.source.sentinel.master; },
+       .description = "The name that Sentinel knows the primary by. It needs addresses.",
+       .example = "mymaster"},
+      {.path = "source.sentinel.addresses",
+       .kind = Kind::texts,
+       .field = +[](Config& c) -> std::vector<std::string>& { return c.source.sentinel.addresses; },
+       .description =
+           "Where Sentinels listen: HOST:PORT, encrypted if source.address is, or an address as "
+           "source.address has it. The port is 26379 unless given. In a variable they are "
+           "separated by commas.",
+       .example = "sentinel-0:26379",
+       .check = check_sentinel_address},
+
       {.path = "repository.url",
        .kind = Kind::text,
        .field = +[](Config& c) -> std::string& { return c.repository.url; },
@@ -143,6 +207,48 @@ std::vector<Option> make_options() {
        .required = true,
        .check = check_url},
 
+      {.path = "log.enabled",
+       .kind = Kind::boolean,
+       .field = +[](Config& c) -> bool& { return c.log.enabled; },
+       .description =
+           "Whether the agent stores the log. Without it only the moments of snapshots can be "
+           "restored.",
+       .example = "false"},
+      {.path = "log.segment_max_age",
+       .kind = Kind::duration,
+       .field = +[](Config& c) -> std::chrono::milliseconds& { return c.log.segment_max_age; },
+       .description =
+           "How long writes are gathered before they are stored: about what a disaster can cost. A "
+           "duration is whole numbers with the units d, h, m, s and ms, such as 1h30m.",
+       .example = "2s",
+       .min = 100,
+       .max = kHour},
+      {.path = "log.segment_max_size",
+       .kind = Kind::size,
+       .field = +[](Config& c) -> std::uint64_t& { return c.log.segment_max_size; },
+       .description = "How many bytes of writes are gathered at most before they are stored.",
+       .example = "16MiB",
+       .min = 64 * kKiB,
+       .max = kGiB},
+
+      {.path = "log.spool.dir",
+       .kind = Kind::text,
+       .field = +[](Config& c) -> std::string& { return c.log.spool.dir; },
+       .description =
+           "A folder of its own on a local disk, as an absolute path, which is made if it does not "
+           "exist. It must outlive a restart of the agent: what is not yet in the repository is "
+           "taken up from there.",
+       .example = "/data/keyrewind/spool",
+       .check = check_folder},
+      {.path = "log.spool.max_size",
+       .kind = Kind::size,
+       .field = +[](Config& c) -> std::uint64_t& { return c.log.spool.max_size; },
+       .description =
+           "How large it may grow while the repository does not answer; at this bound the agent "
+           "lets go of the server. At least twice log.segment_max_size.",
+       .example = "8GiB",
+       .min = kMiB},
+
       {.path = "compression.level",
        .kind = Kind::integer,
        .field = +[](Config& c) -> std::uint64_t& { return c.compression.level; },
@@ -151,6 +257,16 @@ std::vector<Option> make_options() {
        .example = "3",
        .min = 1,
        .max = 19},
+
+      {.path = "quotas.full_sync_min_interval",
+       .kind = Kind::duration,
+       .field =
+           +[](Config& c) -> std::chrono::milliseconds& { return c.quotas.full_sync_min_interval; },
+       .description =
+           "The least time between two full syncs that the agent itself begins: each makes the "
+           "server fork and write a snapshot. 0s: no such floor.",
+       .example = "1h",
+       .max = 30 * 24 * kHour},
 
       {.path = "logging.level",
        .kind = Kind::word,

@@ -2,6 +2,7 @@
 
 #include "config/config.h"
 
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -17,6 +18,9 @@ namespace keyrewind::config {
 using TextField = std::string& (*)(Config&);
 using IntegerField = std::uint64_t& (*)(Config&);
 using SecretField = Secret& (*)(Config&);
+using BooleanField = bool& (*)(Config&);
+using DurationField = std::chrono::milliseconds& (*)(Config&);
+using TextsField = std::vector<std::string>& (*)(Config&);
 
 /// An enumeration, as the index of its word.
 struct WordField {
@@ -27,9 +31,12 @@ struct WordField {
 enum class Kind {
   text,
   integer,
-  size,    ///< An integer of bytes, written "64MiB" or as a bare number.
-  word,    ///< One of a few.
-  secret,  ///< Never printed; never literally in a file.
+  size,      ///< An integer of bytes, written "64MiB" or as a bare number.
+  duration,  ///< Written "10s" or "1h30m".
+  boolean,   ///< Written "true" or "false".
+  word,      ///< One of a few.
+  secret,    ///< Never printed; never literally in a file.
+  texts,     ///< A list; in a variable separated by commas.
 };
 
 /// One thing that can be configured. Parser, environment, schema, reference and `config show` are
@@ -37,18 +44,21 @@ enum class Kind {
 struct Option {
   std::string_view path;  ///< "source.tls.ca_file"
   Kind kind;
-  std::variant<TextField, IntegerField, SecretField, WordField> field;
+  std::variant<TextField, IntegerField, SecretField, WordField, BooleanField, DurationField,
+               TextsField>
+      field;
   std::string_view description;   ///< Sentences, without line breaks.
   std::string_view example = {};  ///< As it stands in YAML; empty if the default is one.
   bool required = false;
 
-  std::uint64_t min = 0;  ///< Of an integer or size.
+  std::uint64_t min = 0;  ///< Of an integer, of a size, or of a duration in milliseconds.
   std::uint64_t max = std::numeric_limits<std::uint64_t>::max();
   std::span<const std::string_view> words = {};  ///< Of a word, in the order of the enumeration.
   std::string_view pattern = {};                 ///< Of a text, for the schema; empty: any.
   std::string_view pattern_in_words = {};        ///< "1 to 63 letters and digits"
   bool (*is_valid)(std::string_view) noexcept = nullptr;  ///< What `pattern` says.
-  void (*check)(const std::string&) = nullptr;  ///< Throws Error(config) if the text is wrong.
+  /// Throws Error(config) if the text, or one of the texts, is wrong.
+  void (*check)(const std::string&) = nullptr;
 };
 
 /// All options in the order of the reference: those of a section follow each other, and its own

@@ -1,3 +1,4 @@
+#include "base/duration.h"
 #include "base/size.h"
 #include "config/load.h"
 #include "config/values.h"
@@ -7,6 +8,8 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
+#include <vector>
 
 namespace keyrewind::config {
 namespace {
@@ -47,9 +50,8 @@ bool is_plain(std::string_view text) {
          text.find_first_not_of(kInside) == std::string_view::npos && !is_yaml_word(text);
 }
 
-/// The text as a YAML scalar that `parse` reads back: JSON's strings are YAML, too, and a dollar
-/// sign is doubled so that it begins no variable.
-std::string to_scalar(const std::string& text) {
+/// So that none begins a variable.
+std::string double_dollars(std::string_view text) {
   std::string escaped;
   for (const char c : text) {
     escaped += c;
@@ -57,13 +59,34 @@ std::string to_scalar(const std::string& text) {
       escaped += c;
     }
   }
+  return escaped;
+}
+
+/// The text as a YAML scalar that `parse` reads back: JSON's strings are YAML, too.
+std::string to_scalar(const std::string& text) {
+  const std::string escaped = double_dollars(text);
   return is_plain(escaped) ? escaped : dump(Json(escaped), -1);
+}
+
+/// With quotes around every entry: a colon means more within brackets.
+std::string to_list(const Json& texts) {
+  std::vector<std::string> entries;
+  for (const Json& text : texts) {
+    entries.push_back(dump(Json(double_dollars(text.get<std::string>())), -1));
+  }
+  return fmt::format("[{}]", fmt::join(entries, ", "));
 }
 
 std::string to_scalar(const Option& option, const Config& config) {
   const Json value = value_of(option, config);
   if (option.kind == Kind::size) {
     return to_size(value.get<std::uint64_t>());
+  }
+  if (option.kind == Kind::texts) {
+    return to_list(value);
+  }
+  if (option.kind == Kind::duration) {
+    return value.get<std::string>();
   }
   return value.is_string() ? to_scalar(value.get<std::string>()) : dump(value, -1);
 }
@@ -81,13 +104,24 @@ std::string constraints_of(const Option& option) {
     text += fmt::format(" From {} to {}.", option.min, option.max);
   }
   if (option.kind == Kind::size) {
-    text += fmt::format(" At least {}.", to_size(option.min));
+    text += option.max == std::numeric_limits<std::uint64_t>::max()
+                ? fmt::format(" At least {}.", to_size(option.min))
+                : fmt::format(" From {} to {}.", to_size(option.min), to_size(option.max));
+  }
+  if (option.kind == Kind::duration) {
+    text += fmt::format(" From {} to {}.", to_duration(std::chrono::milliseconds(option.min)),
+                        to_duration(std::chrono::milliseconds(option.max)));
   }
   if (!option.pattern_in_words.empty()) {
     text += fmt::format(" It has {}.", option.pattern_in_words);
   }
-  const bool needs_example =
-      !option.required && (option.kind == Kind::text || option.kind == Kind::secret);
+  if (option.kind == Kind::texts) {
+    text += fmt::format(" Example: [\"{}\"]", option.example);
+  }
+  const bool has_default =
+      option.kind == Kind::text && !value_of(option, Config()).get<std::string>().empty();
+  const bool needs_example = !option.required && !has_default &&
+                             (option.kind == Kind::text || option.kind == Kind::secret);
   if (needs_example) {
     text += fmt::format(" Example: {}", option.example);
   }

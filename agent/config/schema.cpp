@@ -11,6 +11,9 @@ namespace {
 constexpr std::string_view kHasVariable = R"(\$\{)";
 constexpr std::string_view kSizePattern =
     "^[0-9]+ ?(B|KiB|MiB|GiB|TiB|Ki|Mi|Gi|Ti|kB|KB|MB|GB|TB)?$";
+// As parse_duration has it: at least one unit, larger ones first.
+constexpr std::string_view kDurationPattern =
+    "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
 constexpr std::string_view kEmptyOrVariable = R"(^$|\$\{)";
 
 Json integer_schema(const Option& option) {
@@ -23,6 +26,10 @@ Json integer_schema(const Option& option) {
 
 Json text_schema(std::string_view pattern) {
   return {{"type", "string"}, {"pattern", pattern}};
+}
+
+Json list_schema() {
+  return {{"type", "array"}, {"items", {{"type", "string"}, {"minLength", 1}}}};
 }
 
 /// What the value itself must be; a text with a variable is allowed beside it.
@@ -39,6 +46,12 @@ Json value_schema(const Option& option) {
     case Kind::size:
       return {{"anyOf",
                {integer_schema(option), text_schema(kSizePattern), text_schema(kHasVariable)}}};
+    case Kind::duration:
+      return {{"anyOf", {text_schema(kDurationPattern), text_schema(kHasVariable)}}};
+    case Kind::boolean:
+      return {{"anyOf", {Json{{"type", "boolean"}}, text_schema(kHasVariable)}}};
+    case Kind::texts:
+      return {{"anyOf", {list_schema(), text_schema(kHasVariable)}}};
     case Kind::word:
       return {{"anyOf", {Json{{"enum", option.words}}, text_schema(kHasVariable)}}};
     case Kind::secret:
@@ -48,8 +61,11 @@ Json value_schema(const Option& option) {
 }
 
 Json example_of(const Option& option) {
-  const bool is_number = option.kind == Kind::integer;
-  return is_number ? Json::parse(option.example) : Json(option.example);
+  if (option.kind == Kind::texts) {
+    return Json::array({option.example});
+  }
+  const bool is_literal = option.kind == Kind::integer || option.kind == Kind::boolean;
+  return is_literal ? Json::parse(option.example) : Json(option.example);
 }
 
 Json option_schema(const Option& option) {

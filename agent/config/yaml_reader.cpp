@@ -28,8 +28,14 @@ constexpr std::string_view kStringTag = "tag:yaml.org,2002:str";
 
 /// What YAML itself defines and we read; the tags of other programs (!include, !env) would be
 /// ignored silently.
-constexpr std::array<std::string_view, 6> kKnownTags{
-    "", kPlainTag, kQuotedTag, kStringTag, "tag:yaml.org,2002:int", "tag:yaml.org,2002:map"};
+constexpr std::array<std::string_view, 8> kKnownTags{"",
+                                                     kPlainTag,
+                                                     kQuotedTag,
+                                                     kStringTag,
+                                                     "tag:yaml.org,2002:int",
+                                                     "tag:yaml.org,2002:map",
+                                                     "tag:yaml.org,2002:seq",
+                                                     "tag:yaml.org,2002:bool"};
 
 std::string join(std::string_view section, std::string_view key) {
   return section.empty() ? std::string(key) : fmt::format("{}.{}", section, key);
@@ -120,6 +126,12 @@ std::string_view wanted(const Option& option) {
       return "a whole number";
     case Kind::size:
       return "a size";
+    case Kind::duration:
+      return "a duration";
+    case Kind::boolean:
+      return "true or false";
+    case Kind::texts:
+      return "a list of texts";
     case Kind::text:
     case Kind::word:
     case Kind::secret:
@@ -263,6 +275,10 @@ class YamlReader {
              fmt::format("{} has no value; leave it out, or write one", option.path));
       return;
     }
+    if (option.kind == Kind::texts && value.IsSequence()) {
+      read_list(option, value);
+      return;
+    }
     if (!value.IsScalar()) {
       refuse(option, value.Mark(),
              fmt::format("{} must be {}, not {}", option.path, wanted(option), kind_of(value)));
@@ -275,28 +291,75 @@ class YamlReader {
     read_scalar(option, value);
   }
 
+  void read_list(const Option& option, const YAML::Node& list) {
+    std::vector<WrittenItem> items;
+    bool is_sound = check_tag(option.path, list);
+    for (const YAML::Node& value : list) {
+      if (auto item = read_item(option, value)) {
+        items.push_back(std::move(*item));
+      } else {
+        is_sound = false;
+      }
+    }
+    if (is_sound) {
+      draft_.set(option, items, place_of(list.Mark()));
+    } else {
+      draft_.mention(option, place_of(list.Mark()));
+    }
+  }
+
+  /// Nothing, with a problem, if it is none.
+  std::optional<WrittenItem> read_item(const Option& option, const YAML::Node& value) {
+    if (!value.IsScalar()) {
+      refuse(option, value.Mark(),
+             fmt::format("an entry of {} must be text, not {}", option.path, kind_of(value)));
+      return std::nullopt;
+    }
+    if (!check_tag(option.path, value)) {
+      return std::nullopt;
+    }
+    auto written = read_written(option, value);
+    if (!written) {
+      return std::nullopt;
+    }
+    return WrittenItem{std::move(*written), place_of(value.Mark())};
+  }
+
   void read_scalar(const Option& option, const YAML::Node& value) {
-    const std::string& written = value.Scalar();
-    Expanded expanded;
-    try {
-      expanded = expand(written, environment_);
-    } catch (const Error& error) {
-      refuse(option, value.Mark(), fmt::format("{}: {}", option.path, error.what()));
+    const auto written = read_written(option, value);
+    if (!written) {
       return;
     }
-    if (option.kind == Kind::secret && !expanded.has_variables && !written.empty()) {
+    if (option.kind == Kind::texts && !written->has_variables) {
+      refuse(option, value.Mark(),
+             fmt::format("{} must be {}, not {}; write [{}]", option.path, wanted(option),
+                         kind_of(value), in_quotes(written->shown)));
+      return;
+    }
+    if (option.kind == Kind::secret && !written->has_variables && !written->shown.empty()) {
       refuse(option, value.Mark(),
              fmt::format("{} must not be written out here; put it into a file and name that in "
                          "{}_file, or into the variable {}",
                          option.path, option.path, variable_of(option.path)));
       return;
     }
-    draft_.set(option,
-               {.text = expanded.text,
-                .shown = written,
-                .has_variables = expanded.has_variables,
-                .is_quoted = value.Tag() == kQuotedTag || value.Tag() == kStringTag},
-               place_of(value.Mark()));
+    draft_.set(option, *written, place_of(value.Mark()));
+  }
+
+  /// The value with its variables put in; nothing, with a problem, if that fails.
+  std::optional<Written> read_written(const Option& option, const YAML::Node& value) {
+    const std::string& written = value.Scalar();
+    Expanded expanded;
+    try {
+      expanded = expand(written, environment_);
+    } catch (const Error& error) {
+      refuse(option, value.Mark(), fmt::format("{}: {}", option.path, error.what()));
+      return std::nullopt;
+    }
+    return Written{.text = std::move(expanded.text),
+                   .shown = written,
+                   .has_variables = expanded.has_variables,
+                   .is_quoted = value.Tag() == kQuotedTag || value.Tag() == kStringTag};
   }
 
   /// False, with a problem, if the value has a tag that we would have to ignore.

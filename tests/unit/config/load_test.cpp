@@ -129,8 +129,10 @@ TEST(Parse, DoesNotTakeDotsInAKeyForAPath) {
 TEST(Parse, KnowsWhatComesLater) {
   EXPECT_THAT(mistakes(with("retention: {keep_last: 7}\n")),
               ElementsAre("c.yaml:7:1: 'retention' is not available in this version"));
-  EXPECT_THAT(mistakes(with_source("  read_from: primary\n")),
-              ElementsAre("c.yaml:5:3: 'source.read_from' is not available in this version"));
+  EXPECT_THAT(mistakes(with_source("  data_dir: /data\n")),
+              ElementsAre("c.yaml:5:3: 'source.data_dir' is not available in this version"));
+  EXPECT_THAT(mistakes(with("quotas: {receive_rate: 0}\n")),
+              ElementsAre("c.yaml:7:10: 'quotas.receive_rate' is not available in this version"));
 }
 
 TEST(Parse, RefusesDuplicateKeys) {
@@ -181,6 +183,146 @@ TEST(Parse, RefusesSizesThatAreNoneOrTooSmall) {
                             "256MiB, not '" +
                             text + "'"));
   }
+}
+
+TEST(Parse, ReadsHowToFollowTheLog) {
+  const Config config = parse_well(
+      with_source(
+          "  read_from: primary\n"
+          "  sentinel: {master: mymaster, addresses: [one, \"two:1\", 'valkeys://three:2']}\n") +
+      "log:\n"
+      "  enabled: false\n"
+      "  segment_max_age: 1m30s\n"
+      "  segment_max_size: 64KiB\n"
+      "  spool: {dir: /data/spool, max_size: 1MiB}\n"
+      "quotas: {full_sync_min_interval: 0s}\n");
+
+  EXPECT_EQ(config.source.read_from, replica::ReadFrom::primary);
+  EXPECT_EQ(config.source.sentinel.master, "mymaster");
+  EXPECT_THAT(config.source.sentinel.addresses, ElementsAre("one", "two:1", "valkeys://three:2"));
+  EXPECT_FALSE(config.log.enabled);
+  EXPECT_EQ(config.log.segment_max_age, std::chrono::seconds(90));
+  EXPECT_EQ(config.log.segment_max_size, 64U << 10U);
+  EXPECT_EQ(config.log.spool.dir, "/data/spool");
+  EXPECT_EQ(config.log.spool.max_size, 1U << 20U);
+  EXPECT_EQ(config.quotas.full_sync_min_interval, std::chrono::milliseconds(0));
+}
+
+TEST(Parse, RefusesDurationsThatAreNoneOrOutOfRange) {
+  for (const std::string text : {"10", "99ms", "2h", "1.5s", "10 s", "-1s", "soon", "''"}) {
+    EXPECT_THAT(mistakes(with("log: {segment_max_age: " + text + "}\n")),
+                ElementsAre("c.yaml:7:24: log.segment_max_age must be a duration from 100ms to 1h, "
+                            "such as 2s, not " +
+                            (text == "''" ? text : "'" + text + "'")));
+  }
+  EXPECT_THAT(mistakes(with("log: {segment_max_age: [1]}\n")),
+              ElementsAre("c.yaml:7:24: log.segment_max_age must be a duration, not a list"));
+}
+
+TEST(Parse, RefusesSizesThatAreTooLarge) {
+  EXPECT_THAT(mistakes(with("log: {segment_max_size: 2GiB}\n")),
+              ElementsAre("c.yaml:7:25: log.segment_max_size must be a size from 64KiB to 1GiB, "
+                          "such as 16MiB, not '2GiB'"));
+}
+
+TEST(Parse, TakesTrueAndFalseAndNothingLikeThem) {
+  EXPECT_TRUE(parse_well(with("log: {enabled: true}\n")).log.enabled);
+  EXPECT_FALSE(parse_well(with("log: {enabled: '${ON}'}\n"), {{"ON", "false"}}).log.enabled);
+  for (const std::string text : {"yes", "False", "0", "off", "~x"}) {
+    EXPECT_THAT(mistakes(with("log: {enabled: " + text + "}\n")),
+                ElementsAre("c.yaml:7:16: log.enabled must be true or false, not '" + text + "'"));
+  }
+  EXPECT_THAT(mistakes(with("log: {enabled: 'true'}\n")),
+              ElementsAre("c.yaml:7:16: log.enabled must be true or false, without quotes"));
+  EXPECT_THAT(mistakes(with("log: {enabled: {}}\n")),
+              ElementsAre("c.yaml:7:16: log.enabled must be true or false, not a map"));
+}
+
+TEST(Parse, ReadsAListInAnyForm) {
+  const std::string head = "  sentinel:\n    master: m\n    addresses: ";
+  const Environment environment{{"ONE", "one"}, {"ALL", " one:1, two ,three"}, {"NONE", ""}};
+  const auto read = [&](const std::string& list) {
+    return parse_well(with_source(head + list + "\n"), environment).source.sentinel.addresses;
+  };
+
+  EXPECT_THAT(read("[one, two]"), ElementsAre("one", "two"));
+  EXPECT_THAT(read("\n    - one\n    - two:1"), ElementsAre("one", "two:1"));
+  EXPECT_THAT(read("['${ONE}', 'x-${ONE}']"), ElementsAre("one", "x-one"));
+  EXPECT_THAT(read("${ALL}"), ElementsAre("one:1", "two", "three"));
+  EXPECT_THAT(parse_well(with_source("  sentinel: {addresses: '${NONE}'}\n"), environment)
+                  .source.sentinel.addresses,
+              IsEmpty());
+  EXPECT_THAT(parse_well(with_source("  sentinel: {addresses: []}\n")).source.sentinel.addresses,
+              IsEmpty());
+}
+
+TEST(Parse, RefusesListsWithWhatDoesNotBelongThere) {
+  const std::string head = "  sentinel: {master: m, addresses: ";
+  const Environment environment{{"HOLES", "one,,two"}, {"BAD", "b@d"}, {"WORSE", "http://h"}};
+  const auto lines = [&](const std::string& list) {
+    return mistakes(with_source(head + list + "}\n"), environment);
+  };
+
+  EXPECT_THAT(lines("one"), ElementsAre("c.yaml:5:36: source.sentinel.addresses must be a list of "
+                                        "texts, not a single value; write ['one']"));
+  EXPECT_THAT(lines("{a: b}"),
+              ElementsAre("c.yaml:5:36: source.sentinel.addresses must be a list of texts, not a "
+                          "map"));
+  EXPECT_THAT(lines("[one, [two], '']"),
+              ElementsAre("c.yaml:5:42: an entry of source.sentinel.addresses must be text, not a "
+                          "list"));
+  EXPECT_THAT(lines("[one, '']"),
+              ElementsAre("c.yaml:5:42: source.sentinel.addresses has an empty entry"));
+  EXPECT_THAT(lines("'${HOLES}'"),
+              ElementsAre("c.yaml:5:36: source.sentinel.addresses has an empty entry"));
+  EXPECT_THAT(
+      lines("[one, '${NOBODY}']"),
+      ElementsAre(HasSubstr("c.yaml:5:42: source.sentinel.addresses: the variable NOBODY")));
+  EXPECT_THAT(lines("[!x one]"), ElementsAre("c.yaml:5:37: source.sentinel.addresses has the tag "
+                                             "'!x', which means nothing here"));
+  EXPECT_THAT(lines("[a, 'b:0', c d]"), ElementsAre(HasSubstr("c.yaml:5:40: source.sentinel"),
+                                                    HasSubstr("c.yaml:5:47: source.sentinel")));
+  EXPECT_THAT(lines("['${BAD}']"), ElementsAre(HasSubstr("holds credentials")));
+  EXPECT_THAT(lines("['${WORSE}']"), ElementsAre(HasSubstr("is not shown")));
+}
+
+TEST(Parse, RefusesHalfASentinel) {
+  EXPECT_THAT(mistakes(with_source("  sentinel: {master: m}\n")),
+              ElementsAre("c.yaml:5:22: source.sentinel.master needs source.sentinel.addresses"));
+  EXPECT_THAT(mistakes(with_source("  sentinel: {addresses: [h]}\n")),
+              ElementsAre("c.yaml:5:25: source.sentinel.addresses needs source.sentinel.master"));
+}
+
+TEST(Parse, RefusesSentinelForThisNode) {
+  EXPECT_THAT(mistakes(with_source("  read_from: this_node\n"
+                                   "  sentinel: {master: m, addresses: [h]}\n")),
+              ElementsAre("c.yaml:5:14: source.read_from this_node and source.sentinel contradict "
+                          "each other: this_node never looks for others; keep one"));
+  EXPECT_THAT(mistakes(with_source("  read_from: this_node\n")), IsEmpty());
+}
+
+TEST(Parse, TakesTlsFilesForSentinelAlone) {
+  const std::string tls = "  tls: {ca_file: /ca}\n  sentinel: {master: m, addresses: ";
+
+  EXPECT_THAT(mistakes(with_source(tls + "['rediss://h']}\n")), IsEmpty());
+  EXPECT_THAT(mistakes(with_source(tls + "[h]}\n")), testing::SizeIs(1));
+}
+
+TEST(Parse, RefusesASpoolThatTwoSegmentsFill) {
+  EXPECT_THAT(mistakes(with("log: {spool: {max_size: 127MiB}}\n")),
+              ElementsAre("c.yaml:7:25: log.spool.max_size 127MiB must be at least twice "
+                          "log.segment_max_size 64MiB"));
+  EXPECT_THAT(mistakes(with("log: {segment_max_size: 512MiB, spool: {max_size: 1023MiB}}\n")),
+              ElementsAre("c.yaml:7:51: log.spool.max_size 1023MiB must be at least twice "
+                          "log.segment_max_size 512MiB"));
+  EXPECT_THAT(mistakes(with("log: {segment_max_size: 1GiB}\n")), IsEmpty());
+}
+
+TEST(Parse, RefusesASpoolWhoseFolderDependsOnWhereOneStands) {
+  EXPECT_THAT(mistakes(with("log: {spool: {dir: spool}}\n")),
+              ElementsAre("c.yaml:7:20: log.spool.dir: 'spool' is not an absolute path"));
+  EXPECT_THAT(mistakes(with("log: {spool: {dir: ''}}\n")),
+              ElementsAre("c.yaml:7:20: log.spool.dir: '' is not an absolute path"));
 }
 
 TEST(Parse, RefusesWordsThatAreNotOffered) {
@@ -291,7 +433,7 @@ TEST(Parse, ReportsAllMistakesByLine) {
                "  nam: orders\n"
                "  address: valkey://h\n"
                "  username: ${NOBODY}\n"
-               "log: {}\n"),
+               "lease: {}\n"),
       ElementsAre("c.yaml:3:16: limits.cpu_threads must be a whole number from 1 to 64, not '0'",
                   "c.yaml:4:11: limits.memory must be a size of at least 64MiB, such as 256MiB, "
                   "not '1'",
@@ -300,7 +442,7 @@ TEST(Parse, ReportsAllMistakesByLine) {
                   "c.yaml:6:3: unknown key 'nam' in source; did you mean 'name'?",
                   "c.yaml:8:13: source.username: the variable NOBODY is not set; set it, or give a "
                   "default with ${NOBODY:-default}",
-                  "c.yaml:9:1: 'log' is not available in this version",
+                  "c.yaml:9:1: 'lease' is not available in this version",
                   "c.yaml: version is missing; write 'version: 1'"));
 }
 
@@ -518,6 +660,10 @@ TEST_F(LoadFile, TakesEveryOptionFromFileAndFromVariable) {
       environment["KEYREWIND_SOURCE__TLS__CERT_FILE"] = "/c";
       environment["KEYREWIND_SOURCE__TLS__KEY_FILE"] = "/k";
     }
+    if (option.path.starts_with("source.sentinel.")) {
+      environment["KEYREWIND_SOURCE__SENTINEL__MASTER"] = "m";
+      environment["KEYREWIND_SOURCE__SENTINEL__ADDRESSES"] = "h";
+    }
     const std::string value =
         option.path == "source.name" ? std::string("other") : other_value(option);
     const std::string variable = variable_of(option.path);
@@ -541,7 +687,7 @@ TEST_F(LoadFile, TakesEveryOptionFromFileAndFromVariable) {
     const std::string from_file = to_yaml(load(write(yaml), environment));
 
     EXPECT_EQ(from_variable, from_file) << option.path;
-    const std::string shown = option.kind == Kind::secret ? "\"****\"" : value;
+    const std::string shown = option.path == "source.name" ? value : other_value_shown(option);
     EXPECT_THAT(from_file, HasSubstr(std::string(leaf_of(option.path)) + ": " + shown + "\n"))
         << option.path;
   }

@@ -51,6 +51,17 @@ TEST(Options, HaveDefaultsThatTheyWouldAccept) {
   }
 }
 
+TEST(Options, HaveDefaultDurationsThatTheyWouldAccept) {
+  for (const Option& option : options()) {
+    if (option.kind == Kind::duration) {
+      Config copy;
+      const auto value = std::get<DurationField>(option.field)(copy).count();
+      EXPECT_GE(value, static_cast<std::int64_t>(option.min)) << option.path;
+      EXPECT_LE(value, static_cast<std::int64_t>(option.max)) << option.path;
+    }
+  }
+}
+
 TEST(Options, ThatAreUnavailableAreNotAvailable) {
   for (const std::string_view path : unavailable()) {
     EXPECT_EQ(find_option(path), nullptr) << path;
@@ -61,6 +72,13 @@ TEST(Options, WithAPatternCheckItAndHaveWordsForIt) {
   for (const Option& option : options()) {
     EXPECT_EQ(option.pattern.empty(), option.is_valid == nullptr) << option.path;
     EXPECT_EQ(option.pattern.empty(), option.pattern_in_words.empty()) << option.path;
+  }
+}
+
+TEST(Options, OfReadingNameThePoliciesInTheirOrder) {
+  const auto words = find_option("source.read_from")->words;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    EXPECT_EQ(words[i], to_string(static_cast<replica::ReadFrom>(i)));
   }
 }
 

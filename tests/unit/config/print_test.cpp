@@ -39,15 +39,28 @@ TEST(ToYaml, ShowsEveryOption) {
             "  username: \"\"\n"
             "  password_file: \"\"\n"
             "  password: \"\"\n"
+            "  read_from: replica_preferred\n"
             "  tls:\n"
             "    ca_file: \"\"\n"
             "    cert_file: \"\"\n"
             "    key_file: \"\"\n"
             "    server_name: \"\"\n"
+            "  sentinel:\n"
+            "    master: \"\"\n"
+            "    addresses: []\n"
             "repository:\n"
             "  url: file:///var/lib/keyrewind/repository\n"
+            "log:\n"
+            "  enabled: true\n"
+            "  segment_max_age: 10s\n"
+            "  segment_max_size: 64MiB\n"
+            "  spool:\n"
+            "    dir: /var/lib/keyrewind/spool\n"
+            "    max_size: 2GiB\n"
             "compression:\n"
             "  level: 1\n"
+            "quotas:\n"
+            "  full_sync_min_interval: 10m\n"
             "logging:\n"
             "  level: info\n"
             "  format: text\n"
@@ -72,6 +85,16 @@ TEST(ToYaml, IsReadBackAsTheSameConfiguration) {
   }
 }
 
+TEST(ToYaml, WritesListsSoThatTheyAreReadBack) {
+  Config config = parse_well(kSmallest);
+  config.source.sentinel = {.master = "m", .addresses = {"10.0.0.1:26379", "[::1]:1", "a$b", "no"}};
+
+  const Config again = parse_well(to_yaml(config));
+
+  EXPECT_EQ(again.source.sentinel.addresses, config.source.sentinel.addresses);
+  EXPECT_EQ(to_yaml(again), to_yaml(config));
+}
+
 TEST(ToYaml, NeverShowsASecret) {
   Config config = parse_well(kSmallest);
   config.source.password = Secret("hunter2");
@@ -89,6 +112,9 @@ TEST(ToJson, HasIntegersForBytesAndNothingMissing) {
   EXPECT_EQ(json["source"]["name"], "orders");
   EXPECT_EQ(json["limits"]["memory"], 134217728);
   EXPECT_EQ(json["logging"]["level"], "info");
+  EXPECT_EQ(json["log"]["enabled"], true);
+  EXPECT_EQ(json["log"]["segment_max_age"], "10s");
+  EXPECT_EQ(json["source"]["sentinel"]["addresses"], nlohmann::json::array());
   for (const Option& option : options()) {
     std::string pointer = "/" + std::string(option.path);
     std::replace(pointer.begin(), pointer.end(), '.', '/');

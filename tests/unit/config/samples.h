@@ -14,13 +14,19 @@ inline constexpr const char* kSmallest =
     "repository:\n"
     "  url: file:///var/lib/keyrewind/repository\n";
 
-/// A value of the option that is neither its default nor its example, as it stands in `to_yaml`.
+/// A value of the option that is neither its default nor its example, as a variable holds it.
 inline std::string other_value(const Option& option) {
   switch (option.kind) {
     case Kind::integer:
       return std::to_string(option.max);
     case Kind::size:
-      return "3GiB";
+      return option.max < (std::uint64_t{3} << 30U) ? "1MiB" : "3GiB";
+    case Kind::duration:
+      return "30m";
+    case Kind::boolean:
+      return option.example == "true" ? "false" : "true";
+    case Kind::texts:
+      return "one:1,rediss://two";
     case Kind::word:
       return std::string(option.words.back());
     case Kind::secret:
@@ -32,6 +38,14 @@ inline std::string other_value(const Option& option) {
     return "rediss://node-1.example.com:6380";
   }
   return option.path == "repository.url" ? "file:///srv/other" : "/other-value";
+}
+
+/// The same as it stands in `to_yaml`.
+inline std::string other_value_shown(const Option& option) {
+  if (option.kind == Kind::secret) {
+    return "\"****\"";
+  }
+  return option.kind == Kind::texts ? R"(["one:1", "rediss://two"])" : other_value(option);
 }
 
 }  // namespace keyrewind::config

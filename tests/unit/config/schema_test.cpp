@@ -45,6 +45,9 @@ json to_json_value(const YAML::Node& node) {
     return nullptr;
   }
   const std::string& text = node.Scalar();
+  if (node.Tag() == "?" && (text == "true" || text == "false")) {
+    return text == "true";
+  }
   const bool is_number = node.Tag() == "?" && !text.empty() &&
                          text.find_first_not_of("0123456789") == std::string::npos;
   return is_number ? json(std::stoull(text)) : json(text);
@@ -52,7 +55,14 @@ json to_json_value(const YAML::Node& node) {
 
 bool is_valid_to_us(const std::string& yaml) {
   std::vector<Problem> problems;
-  parse(yaml, "c.yaml", {{"X", "1"}, {"NAME", "a"}, {"SIZE", "1GiB"}, {"WORD", "info"}}, problems);
+  parse(yaml, "c.yaml",
+        {{"X", "1"},
+         {"NAME", "a"},
+         {"SIZE", "1GiB"},
+         {"WORD", "info"},
+         {"TIME", "1m"},
+         {"ON", "true"}},
+        problems);
   return problems.empty();
 }
 
@@ -139,6 +149,21 @@ TEST(Schema, AgreesWithTheParser) {
       std::string(kSmallest) + "logging: {level: warning}\n",
       std::string(kSmallest) + "logging: {level: warn, format: json}\n",
       std::string(kSmallest) + "logging: {level: '${WORD}'}\n",
+      std::string(kSmallest) + "log: {segment_max_age: 1m30s, enabled: false}\n",
+      std::string(kSmallest) + "log: {segment_max_age: 30s1m}\n",
+      std::string(kSmallest) + "log: {segment_max_age: '60'}\n",
+      std::string(kSmallest) + "log: {segment_max_age: ''}\n",
+      std::string(kSmallest) + "log: {segment_max_age: 60}\n",
+      std::string(kSmallest) + "log: {segment_max_age: 200ms}\n",
+      std::string(kSmallest) + "log: {segment_max_age: '${TIME}', enabled: '${ON}'}\n",
+      std::string(kSmallest) + "log: {enabled: 'true'}\n",
+      std::string(kSmallest) + "log: {enabled: 1}\n",
+      std::string(kSmallest) + "log: {segment_max_size: 2147483648}\n",
+      source + "{name: a, address: 'valkey://h', sentinel: {master: m, addresses: [a, 'b:1']}}\n",
+      source + "{name: a, address: 'valkey://h', sentinel: {master: m, addresses: ['']}}\n",
+      source + "{name: a, address: 'valkey://h', sentinel: {master: m, addresses: a}}\n",
+      source + "{name: a, address: 'valkey://h', sentinel: {master: m, addresses: [[a]]}}\n",
+      source + "{name: a, address: 'valkey://h', sentinel: {master: m, addresses: '${NAME}'}}\n",
       std::string(kSmallest) + "retention: {keep_last: 7}\n",
       "source: {name: a, address: 'valkey://h'}\nrepository: {url: 'file:///r'}\n",
       "version: 2\nsource: {name: a, address: 'valkey://h'}\nrepository: {url: 'file:///r'}\n",
