@@ -46,9 +46,10 @@ replica::ServerInfo ask_about(const BackupOptions& options, const std::stop_toke
 }
 
 catalog::Snapshot take_snapshot(catalog::Catalog& catalog, const std::string& id,
-                                const BackupOptions& options, Progress& progress,
-                                const std::stop_token& stop) {
+                                const BackupOptions& options, const Clock& clock,
+                                Progress& progress, const std::stop_token& stop) {
   replica::SnapshotStream stream(options.source, stop);
+  const Timestamp taken = clock.now();
   const auto& position = stream.position();
   log::info("snapshot started", {{"backup", id},
                                  {"server", rdb::to_string(stream.greeting().server)},
@@ -69,6 +70,7 @@ catalog::Snapshot take_snapshot(catalog::Catalog& catalog, const std::string& id
           .lineage = position.replid,
           .replid = position.replid,
           .offset = position.offset,
+          .taken = taken,
           .object = std::move(stored.object),
           .index_offset = stored.index_offset,
           .index_sha256 = std::move(stored.index_sha256),
@@ -95,7 +97,7 @@ BackupResult take_backup(catalog::Catalog& catalog, const BackupOptions& options
   replica::ServerInfo server = ask_about(options, stop);
   progress.total_keys = server.keys.value_or(0);
   manifest.servers.emplace(kOnlyShard, std::move(server));
-  manifest.snapshots.push_back(take_snapshot(catalog, manifest.id, options, progress, stop));
+  manifest.snapshots.push_back(take_snapshot(catalog, manifest.id, options, clock, progress, stop));
   warn_of_opaque(manifest.snapshots.front().rdb, manifest);
   manifest.finished = clock.now();
 

@@ -69,7 +69,10 @@ std::optional<std::set<std::string>> find_named(const Catalog& catalog,
 std::size_t remove_leftovers(const Catalog& catalog, const std::vector<CommitEntry>& commits,
                              std::stop_token stop) {
   store::ObjectStore& store = catalog.store();
-  std::size_t removed = store.remove_abandoned_uploads(names::source(catalog.source()), stop);
+  // An agent may be writing its log at this moment, under a lock of its own.
+  std::size_t removed = store.remove_abandoned_uploads(
+      names::source(catalog.source()),
+      [](const std::string& name) { return !names::is_of_agent(name); }, stop);
   if (removed != 0) {
     log::info("abandoned uploads removed", {{"source", catalog.source()}, {"uploads", removed}});
   }

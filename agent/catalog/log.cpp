@@ -160,6 +160,13 @@ std::optional<Segment> read_segment(const store::ObjectStore& store, const Segme
   }
 }
 
+std::size_t remove_abandoned_log_uploads(store::ObjectStore& store, const std::string& source,
+                                         const std::string& shard, std::stop_token stop) {
+  return store.remove_abandoned_uploads(
+      names::lineages(source, shard),
+      [](const std::string& name) { return names::is_of_agent(name); }, stop);
+}
+
 std::string lineage_id(const std::string& replid, std::int64_t offset,
                        const std::function<bool(const std::string& lineage)>& there) {
   std::string lineage = replid;

@@ -69,6 +69,7 @@ ordered_json to_json(const Snapshot& snapshot) {
           {"lineage", snapshot.lineage},
           {"replid", snapshot.replid},
           {"offset", snapshot.offset},
+          {"taken", to_rfc3339(snapshot.taken)},
           {"object", to_json(snapshot.object)},
           {"index", {{"offset", snapshot.index_offset}, {"sha256", snapshot.index_sha256}}},
           {"raw",
@@ -184,13 +185,16 @@ rdb::Summary read_summary(const JsonObject& in, const JsonObject& raw) {
   return summary;
 }
 
-Snapshot read_snapshot(const JsonObject& in, const std::string& source) {
+/// `created` is that of the backup.
+Snapshot read_snapshot(const JsonObject& in, const std::string& source, Timestamp created) {
   Snapshot snapshot;
   snapshot.shard = component(in, "shard");
   snapshot.lineage = in.hex("lineage", kReplidDigits);
   snapshot.replid = in.hex("replid", kReplidDigits);
   snapshot.offset =
       static_cast<std::int64_t>(in.number("offset", std::numeric_limits<std::int64_t>::max()));
+  // The first manifests did not say it.
+  snapshot.taken = in.has("taken") ? in.time("taken") : created;
   snapshot.object = read_object(in.object("object"), source);
   const JsonObject index = in.object("index");
   snapshot.index_offset = index.number("offset", snapshot.object.bytes);
@@ -287,7 +291,7 @@ Manifest decode_manifest(ByteView json) {
   manifest.program = root.text("program");
   manifest.labels = root.texts_by_key("labels");
   for (const JsonObject& snapshot : root.objects("snapshots")) {
-    manifest.snapshots.push_back(read_snapshot(snapshot, manifest.source));
+    manifest.snapshots.push_back(read_snapshot(snapshot, manifest.source, manifest.created));
   }
   for (const auto& [shard, server] : root.objects_by_key("servers")) {
     manifest.servers.emplace(shard, read_server(server));

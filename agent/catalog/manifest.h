@@ -30,6 +30,7 @@ struct Snapshot {
   std::string lineage;  ///< The replication id with which its history began, 40 hexadecimal digits.
   std::string replid;
   std::int64_t offset = 0;
+  Timestamp taken{};               ///< When the server said where the snapshot stands.
   StoredObject object;             ///< zstd frames, then their index.
   std::uint64_t index_offset = 0;  ///< Where the object's frame index begins; it runs to the end.
   std::string index_sha256;

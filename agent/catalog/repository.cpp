@@ -74,7 +74,9 @@ void ensure_repository(store::ObjectStore& store, const Clock& clock, std::stop_
     write_marker(store, clock, stop);
   }
   // A first run that was killed. One that is still writing its marker finds ours and is content.
-  store.remove_abandoned_uploads(names::repository(), stop);
+  store.remove_abandoned_uploads(
+      names::repository(), [](const std::string& name) { return name == names::repository(); },
+      stop);
 }
 
 }  // namespace keyrewind::catalog

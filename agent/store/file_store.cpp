@@ -298,12 +298,17 @@ void FileStore::remove(const std::string& name, std::stop_token stop) {
   remove_file(path_of(root_, name), root_);
 }
 
-std::size_t FileStore::remove_abandoned_uploads(const std::string& prefix, std::stop_token stop) {
+std::size_t FileStore::remove_abandoned_uploads(const std::string& prefix, const WhichNames& which,
+                                                std::stop_token stop) {
   throw_if_stopped(stop);
   check_root(root_);
   std::vector<fs::path> abandoned;
   walk(root_, prefix, [&](const std::string& name, const fs::directory_entry& entry) {
-    if (is_partial(name) && upload_of(name).starts_with(prefix)) {
+    if (!is_partial(name)) {
+      return;
+    }
+    const std::string upload(upload_of(name));
+    if (upload.starts_with(prefix) && which(upload)) {
       abandoned.push_back(entry.path());
     }
   });

@@ -171,11 +171,13 @@ void MemoryStore::remove(const std::string& name, std::stop_token stop) {
   state_->objects.erase(name);
 }
 
-std::size_t MemoryStore::remove_abandoned_uploads(const std::string& prefix, std::stop_token stop) {
+std::size_t MemoryStore::remove_abandoned_uploads(const std::string& prefix,
+                                                  const WhichNames& which, std::stop_token stop) {
   throw_if_stopped(stop);
   const std::lock_guard lock(state_->mutex);
-  return std::erase_if(state_->unfinished,
-                       [&](const auto& upload) { return upload.second.starts_with(prefix); });
+  return std::erase_if(state_->unfinished, [&](const auto& upload) {
+    return upload.second.starts_with(prefix) && which(upload.second);
+  });
 }
 
 std::unique_ptr<StoreLock> MemoryStore::try_lock(const std::string& name, std::stop_token stop) {

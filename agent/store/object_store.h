@@ -2,7 +2,9 @@
 
 #include "base/bytes.h"
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -18,6 +20,9 @@ struct ObjectInfo {
 
   bool operator==(const ObjectInfo&) const = default;
 };
+
+/// Picks objects by their names.
+using WhichNames = std::function<bool(const std::string& name)>;
 
 /// One object on its way into a store: it appears whole when `complete` returns, or not at all.
 /// An upload that is destroyed before `complete` is aborted. One thread uses it at a time.
@@ -92,9 +97,11 @@ class ObjectStore {
   /// Removes an object; not an error if there is none.
   virtual void remove(const std::string& name, std::stop_token stop) = 0;
 
-  /// Removes what uploads of names that begin with `prefix` left that never completed. The caller
-  /// makes sure, by a lock, that none of them is still running. Returns how many there were.
-  virtual std::size_t remove_abandoned_uploads(const std::string& prefix, std::stop_token stop) = 0;
+  /// Removes what uploads left that never completed: those of the names that begin with `prefix`
+  /// and for which `which` holds. The caller makes sure, by a lock, that none of them is still
+  /// running. Returns how many there were.
+  virtual std::size_t remove_abandoned_uploads(const std::string& prefix, const WhichNames& which,
+                                               std::stop_token stop) = 0;
 
   /// Takes the lock `name`, which is no object and shows in no listing. Nothing if somebody holds
   /// it.

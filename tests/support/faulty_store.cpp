@@ -114,9 +114,11 @@ void FaultyStore::remove(const std::string& name, std::stop_token stop) {
   end(number);
 }
 
-std::size_t FaultyStore::remove_abandoned_uploads(const std::string& prefix, std::stop_token stop) {
+std::size_t FaultyStore::remove_abandoned_uploads(const std::string& prefix,
+                                                  const store::WhichNames& which,
+                                                  std::stop_token stop) {
   const std::uint64_t number = begin();
-  const std::size_t result = inner_.remove_abandoned_uploads(prefix, stop);
+  const std::size_t result = inner_.remove_abandoned_uploads(prefix, which, stop);
   end(number);
   return result;
 }

@@ -53,7 +53,8 @@ class FaultyStore final : public store::ObjectStore {
                                       std::stop_token stop) const override;
   bool empty(std::stop_token stop) const override;
   void remove(const std::string& name, std::stop_token stop) override;
-  std::size_t remove_abandoned_uploads(const std::string& prefix, std::stop_token stop) override;
+  std::size_t remove_abandoned_uploads(const std::string& prefix, const store::WhichNames& which,
+                                       std::stop_token stop) override;
   std::unique_ptr<store::StoreLock> try_lock(const std::string& name,
                                              std::stop_token stop) override;
 

@@ -282,6 +282,22 @@ TEST_F(ReadSegmentTest, TakesNoOtherSegmentUnderThatName) {
   EXPECT_EQ(read_segment(store(), entry(), {}), test::sample_segment());
 }
 
+TEST(Logs, AreClearedOfAbandonedUploads) {
+  store::MemoryStore store;
+  const std::string folder = names::lineages("orders", "0") + kLineage;
+  const auto segment = store.upload(folder + "/log/a", {});
+  const auto event = store.upload(folder + "/events/a", {});
+  const auto snapshot = store.upload(folder + "/snapshots/a", {});
+  const auto other = store.upload(names::lineages("orders", "1") + kLineage + "/log/a", {});
+
+  EXPECT_EQ(remove_abandoned_log_uploads(store, "orders", "0", {}), 2U);
+
+  EXPECT_THROW(segment->complete(), Error);
+  EXPECT_THROW(event->complete(), Error);
+  EXPECT_NO_THROW(snapshot->complete());
+  EXPECT_NO_THROW(other->complete());
+}
+
 TEST(LineageId, IsTheReplicationIdWhereThatIsFree) {
   const std::string replid(test::kSampleReplid);
 

@@ -107,6 +107,7 @@ inline catalog::Manifest sample_manifest(const std::string& source, const std::s
   snapshot.lineage = kSampleLineage;
   snapshot.replid = kSampleReplid;
   snapshot.offset = 987654321;
+  snapshot.taken = created + std::chrono::milliseconds(321);
   snapshot.object = {catalog::names::snapshot(source, "0", snapshot.lineage, snapshot.offset, id),
                      kSampleSnapshot.size(), codec::sha256_hex(as_bytes(kSampleSnapshot))};
   snapshot.index_offset = 11;

@@ -407,6 +407,8 @@ TEST(Writer, ClearsAwayPartialUploadsOfItsSource) {
     return folder / name;
   };
   const auto own = plant("sources/orders/shards/0/lineages/x/snapshots/1-a.rdb.zst.0f.partial");
+  const auto log = plant("sources/orders/shards/0/lineages/x/log/1-2.aof.zst.0f.partial");
+  const auto event = plant("sources/orders/shards/0/lineages/x/events/1.json.0f.partial");
   const auto foreign = plant("sources/users/shards/0/lineages/x/snapshots/1-a.rdb.zst.0f.partial");
   std::ofstream(folder / "keyrewind.json")
       << R"({"format":1,"kind":"keyrewind-repository","id":"0123456789abcdef0123456789abcdef"})";
@@ -414,7 +416,9 @@ TEST(Writer, ClearsAwayPartialUploadsOfItsSource) {
   EXPECT_EQ(Writer(catalog, clock, {}).removed_leftovers(), 1U);
 
   EXPECT_FALSE(std::filesystem::exists(own));
-  EXPECT_FALSE(std::filesystem::exists(folder / "sources/orders/shards"));
+  EXPECT_FALSE(std::filesystem::exists(own.parent_path()));
+  EXPECT_TRUE(std::filesystem::exists(log));
+  EXPECT_TRUE(std::filesystem::exists(event));
   EXPECT_TRUE(std::filesystem::exists(foreign));
 }
 

@@ -25,6 +25,10 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
+bool every_name(const std::string& /*name*/) {
+  return true;
+}
+
 /// As long as it lives, the process has no rights but those of an ordinary user: nothing is denied
 /// to root.
 class OrdinaryUser {
@@ -122,7 +126,7 @@ TEST_F(FileStoreTest, SaysThatItsFolderIsMissing) {
       [&] { (void)missing.list("", {}); },
       [&] { (void)missing.empty({}); },
       [&] { missing.remove("a", {}); },
-      [&] { (void)missing.remove_abandoned_uploads("", {}); },
+      [&] { (void)missing.remove_abandoned_uploads("", every_name, {}); },
       [&] { (void)missing.try_lock("lock", {}); },
   };
   for (const auto& call : calls) {
@@ -234,12 +238,31 @@ TEST_F(FileStoreTest, RemovesAbandonedUploadsByTheNameTheyWouldHaveHad) {
   plant("orders/b");
   plant("users/a.0123456789abcdef.partial");
 
-  EXPECT_EQ(store().remove_abandoned_uploads("orders/b.0", {}), 0);
-  EXPECT_EQ(store().remove_abandoned_uploads("orders/", {}), 2);
+  EXPECT_EQ(store().remove_abandoned_uploads("orders/b.0", every_name, {}), 0);
+  EXPECT_EQ(store().remove_abandoned_uploads("orders/", every_name, {}), 2);
 
   EXPECT_THAT(names(), ElementsAre("orders/b"));
   EXPECT_FALSE(fs::exists(root() / "orders/a"));
   EXPECT_TRUE(fs::exists(root() / "users/a.0123456789abcdef.partial"));
+}
+
+TEST_F(FileStoreTest, RemovesOnlyTheAbandonedUploadsThatAreMeant) {
+  plant("orders/log/a.0123456789abcdef.partial");
+  plant("orders/snapshots/b.0123456789abcdef.partial");
+  std::vector<std::string> asked;
+
+  const std::size_t removed =
+      store().remove_abandoned_uploads("orders/",
+                                       [&](const std::string& name) {
+                                         asked.push_back(name);
+                                         return name == "orders/snapshots/b";
+                                       },
+                                       {});
+
+  EXPECT_EQ(removed, 1U);
+  EXPECT_THAT(asked, testing::UnorderedElementsAre("orders/log/a", "orders/snapshots/b"));
+  EXPECT_TRUE(fs::exists(root() / "orders/log/a.0123456789abcdef.partial"));
+  EXPECT_FALSE(fs::exists(root() / "orders/snapshots"));
 }
 
 TEST_F(FileStoreTest, LeavesNoFoldersBehind) {
