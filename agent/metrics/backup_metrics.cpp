@@ -1,53 +1,16 @@
 #include "metrics/backup_metrics.h"
 
-#include "base/version.h"
+#include "metrics/gauges.h"
 
-#include <prometheus/gauge.h>
 #include <prometheus/registry.h>
-#include <prometheus/text_serializer.h>
-
-#include <map>
 
 namespace keyrewind::metrics {
-namespace {
-
-using Labels = std::map<std::string, std::string>;
-
-void set_gauge(prometheus::Registry& registry, const std::string& name, const std::string& help,
-               const Labels& labels, double value) {
-  prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add(labels).Set(value);
-}
-
-double seconds_of(Timestamp time) {
-  return static_cast<double>(time.time_since_epoch().count()) / 1000.0;
-}
-
-}  // namespace
 
 std::string to_prometheus_text(const BackupRun& run) {
   prometheus::Registry registry;
-  const auto set = [&](const std::string& what, const std::string& help, double value) {
-    set_gauge(registry, "keyrewind_backup_last_" + what, help, {{"source", run.source}}, value);
-  };
-
-  set_gauge(registry, "keyrewind_build_info", "The running program.",
-            {{"version", std::string(version())}}, 1);
-  set("attempt_success", "Whether the last attempt produced a backup.", run.succeeded ? 1 : 0);
-  set("attempt_timestamp_seconds", "When the last attempt began.", seconds_of(run.attempted));
-  if (run.last_success) {
-    set("success_timestamp_seconds", "When the newest backup was finished.",
-        seconds_of(*run.last_success));
-  }
-  if (run.succeeded) {
-    set("duration_seconds", "How long the last backup took.",
-        static_cast<double>(run.duration.count()) / 1000.0);
-    set("raw_bytes", "Size of its RDB.", static_cast<double>(run.raw_bytes));
-    set("stored_bytes", "Size of what it stored.", static_cast<double>(run.stored_bytes));
-    set("keys", "Keys in it.", static_cast<double>(run.keys));
-    set("opaque", "1 if its structure was not known and it was stored without counting.",
-        run.opaque ? 1 : 0);
-  }
-  return prometheus::TextSerializer().Serialize(registry.Collect());
+  set_build_info(registry);
+  set_backup_gauges(registry, run);
+  return to_text(registry);
 }
 
 }  // namespace keyrewind::metrics

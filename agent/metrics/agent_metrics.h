@@ -1,0 +1,74 @@
+#pragma once
+
+#include "base/clock.h"
+#include "metrics/backup_metrics.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace keyrewind::metrics {
+
+/// Why the agent let go of the log. Each is a value of the label `reason`.
+enum class Detachment {
+  spool_full,     ///< The spool has reached its bound.
+  link_lost,      ///< The server closed the connection, or went silent.
+  hop,            ///< Another node of the shard is read from now.
+  position_lost,  ///< The server no longer has the stream from where we are.
+  bad_stream,     ///< What the server sent is no stream of commands.
+  stopped,        ///< The agent ends.
+};
+
+std::string_view to_string(Detachment reason) noexcept;
+
+/// What the daemon tells of itself, as Prometheus reads it. Every series has the label `source`;
+/// counters are there from the beginning, a gauge once its value is known. All functions may be
+/// called from any thread.
+class AgentMetrics {
+ public:
+  explicit AgentMetrics(std::string source);
+  ~AgentMetrics();
+  AgentMetrics(const AgentMetrics&) = delete;
+  AgentMetrics& operator=(const AgentMetrics&) = delete;
+
+  /// keyrewind_log_attached, and keyrewind_log_detached_total by reason.
+  void attached();
+  void detached(Detachment reason);
+
+  /// keyrewind_log_received_bytes_total, keyrewind_log_received_offset: `bytes` more have arrived,
+  /// the last one at `offset`.
+  void received(std::uint64_t bytes, std::int64_t offset);
+
+  /// keyrewind_log_durable_offset, keyrewind_log_durable_timestamp_seconds: the repository has all
+  /// up to `offset`, of which the newest byte had arrived by `arrived`.
+  void durable(std::int64_t offset, Timestamp arrived);
+
+  /// keyrewind_log_spool_bytes, keyrewind_log_spool_max_bytes.
+  void spool(std::uint64_t bytes, std::uint64_t max_bytes);
+
+  /// keyrewind_log_segments_total, keyrewind_log_segment_bytes_total by kind: one was stored.
+  void segment_stored(std::uint64_t raw_bytes, std::uint64_t stored_bytes);
+
+  void segments_merged();             ///< keyrewind_log_merges_total
+  void gap();                         ///< keyrewind_log_gaps_total
+  void hop();                         ///< keyrewind_log_hops_total
+  void failover();                    ///< keyrewind_failovers_total
+  void full_sync();                   ///< keyrewind_full_syncs_total
+  void full_sync_deferred(bool yes);  ///< keyrewind_full_sync_deferred
+  void repository_failure();          ///< keyrewind_repository_failures_total
+
+  /// keyrewind_backup_last_…, as backup_metrics.h has them. What the run does not know keeps its
+  /// value. The run's own `source` counts for nothing.
+  void backup(BackupRun run);
+
+  /// All of it in the text format 0.0.4.
+  std::string to_prometheus_text() const;
+
+ private:
+  struct Series;
+  const std::string source_;
+  const std::unique_ptr<Series> series_;
+};
+
+}  // namespace keyrewind::metrics
