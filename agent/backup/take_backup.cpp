@@ -55,6 +55,7 @@ catalog::Snapshot take_snapshot(catalog::Catalog& catalog, const std::string& id
                                  {"server", rdb::to_string(stream.greeting().server)},
                                  {"replid", position.replid},
                                  {"offset", position.offset}});
+  const std::string lineage = options.on_position ? options.on_position(position) : position.replid;
   const auto read = [&](std::span<std::byte> into) {
     const std::size_t got = stream.read(into);
     if (const auto length = stream.length()) {
@@ -63,11 +64,11 @@ catalog::Snapshot take_snapshot(catalog::Catalog& catalog, const std::string& id
     return got;
   };
   const std::string name =
-      catalog::names::snapshot(catalog.source(), kOnlyShard, position.replid, position.offset, id);
+      catalog::names::snapshot(catalog.source(), kOnlyShard, lineage, position.offset, id);
   StoredSnapshot stored =
       store_snapshot(read, catalog.store(), name, options.pipeline, progress, stop);
   return {.shard = kOnlyShard,
-          .lineage = position.replid,
+          .lineage = lineage,
           .replid = position.replid,
           .offset = position.offset,
           .taken = taken,

@@ -5,7 +5,9 @@
 #include "base/progress.h"
 #include "catalog/catalog.h"
 #include "replica/connection.h"
+#include "replica/position.h"
 
+#include <functional>
 #include <map>
 #include <stop_token>
 #include <string>
@@ -17,6 +19,10 @@ struct BackupOptions {
   replica::SourceOptions source;
   PipelineOptions pipeline;
   std::map<std::string, std::string> labels;
+  /// Called as soon as the server has said at which position the snapshot will be exact, before its
+  /// first byte is read: the log can be attached there. Gives the lineage that the snapshot belongs
+  /// to; without it that is the position's own id.
+  std::function<std::string(const replica::Position&)> on_position;
 };
 
 /// A backup that is available, and what somebody should know about it.

@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <type_traits>
 #include <variant>
@@ -15,7 +16,7 @@
 namespace keyrewind::log {
 namespace {
 
-Format chosen_format = Format::text;
+std::atomic<Format> chosen_format{Format::text};  // A reload may change it while others log.
 
 spdlog::logger& logger() {
   static const std::shared_ptr<spdlog::logger> instance = [] {

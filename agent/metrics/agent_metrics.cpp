@@ -12,8 +12,8 @@ namespace keyrewind::metrics {
 namespace {
 
 // In the order of Detachment. They are values of a label: never rename.
-constexpr std::array<std::string_view, 6> kReasons{"spool_full",    "link_lost",  "hop",
-                                                   "position_lost", "bad_stream", "stopped"};
+constexpr std::array<std::string_view, 7> kReasons{
+    "spool_full", "link_lost", "hop", "bad_stream", "spool_failed", "spool_slow", "stopped"};
 
 }  // namespace
 

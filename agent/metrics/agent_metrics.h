@@ -12,12 +12,13 @@ namespace keyrewind::metrics {
 
 /// Why the agent let go of the log. Each is a value of the label `reason`.
 enum class Detachment {
-  spool_full,     ///< The spool has reached its bound.
-  link_lost,      ///< The server closed the connection, or went silent.
-  hop,            ///< Another node of the shard is read from now.
-  position_lost,  ///< The server no longer has the stream from where we are.
-  bad_stream,     ///< What the server sent is no stream of commands.
-  stopped,        ///< The agent ends.
+  spool_full,    ///< The spool has reached its bound.
+  link_lost,     ///< The server closed the connection, or went silent.
+  hop,           ///< Another node of the shard is read from now.
+  bad_stream,    ///< What the server sent is no stream of commands.
+  spool_failed,  ///< The spool could not be written: disk full, read-only.
+  spool_slow,    ///< The spool's disk took nothing for some seconds.
+  stopped,       ///< The agent ends.
 };
 
 std::string_view to_string(Detachment reason) noexcept;

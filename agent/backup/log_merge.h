@@ -1,0 +1,28 @@
+#pragma once
+
+#include "store/object_store.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <stop_token>
+#include <string>
+
+namespace keyrewind::backup {
+
+struct MergeOptions {
+  std::string source;
+  std::string shard;
+  int compression_level = 1;
+  std::size_t count = 32;                ///< So many segments of one level become one of the next.
+  std::uint64_t max_bytes = 64U << 20U;  ///< Raw, of a merged segment.
+};
+
+/// One pass over the log of a shard: first removes the segments that a merged one of an earlier
+/// pass replaces, then merges what has gathered since. Every byte is covered by a whole segment at
+/// any moment, whatever ends the pass; what a reader has listed stays until the next pass.
+///
+/// Every merged byte is checked on its way. Damaged segments are left as they are, with a warning.
+/// The caller holds the shard's agent lock. Returns how many merged segments were made.
+std::size_t merge_log(store::ObjectStore& store, const MergeOptions& options, std::stop_token stop);
+
+}  // namespace keyrewind::backup

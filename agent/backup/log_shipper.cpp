@@ -1,0 +1,222 @@
+#include "backup/log_shipper.h"
+
+#include "backup/segment_writer.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "catalog/log.h"
+#include "catalog/names.h"
+#include "catalog/repository.h"
+#include "flow/background.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+namespace keyrewind::backup {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kFirstPause{500};
+constexpr milliseconds kLongestPause{30000};
+
+/// Waits, unless stopped.
+void pause(milliseconds duration, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any nobody;
+  std::unique_lock lock(mutex);
+  nobody.wait_for(lock, stop, duration, [] { return false; });
+}
+
+/// Whether trying again can help. A bug or a broken spool won't go away.
+bool is_worth_retrying(const Error& error) {
+  return error.side() == Side::repository;
+}
+
+}  // namespace
+
+LogShipper::LogShipper(store::ObjectStore& store, Spool& spool, DurablePoint& durable,
+                       ShipperOptions options, metrics::AgentMetrics& metrics, const Clock& clock)
+    : store_(store),
+      spool_(spool),
+      durable_(durable),
+      options_(std::move(options)),
+      metrics_(metrics),
+      clock_(clock) {}
+
+void LogShipper::run(std::stop_token stop) {
+  flow::work_in_background();
+  milliseconds next_pause = kFirstPause;
+  bool again = false;
+  while (!stop.stop_requested()) {
+    try {
+      open(stop);
+      ship_events(stop);
+      note_success();
+      if (const auto sealed = spool_.next(stop)) {
+        ship(*sealed, again, stop);
+      }
+      again = false;
+      next_pause = kFirstPause;
+    } catch (const Error& error) {
+      if (stop.stop_requested() || !is_worth_retrying(error)) {
+        throw;
+      }
+      ends_.clear();
+      again = true;
+      note_failure(error);
+      pause(next_pause, stop);
+      next_pause = std::min(next_pause * 2, kLongestPause);
+    }
+  }
+}
+
+void LogShipper::note_success() {
+  working_ = true;
+  if (std::exchange(failing_, false)) {
+    log::info("repository works again", {{"repository", store_.url()}});
+  }
+}
+
+void LogShipper::note_failure(const Error& error) {
+  working_ = false;
+  metrics_.repository_failure();
+  if (!std::exchange(failing_, true)) {
+    log::warn("repository failed; the log stays in the spool until it works",
+              {{"error", error.what()}, {"spool_bytes", spool_.bytes()}});
+  }
+}
+
+void LogShipper::open(std::stop_token stop) {
+  if (lock_) {
+    return;
+  }
+  catalog::ensure_repository(store_, clock_, stop);
+  lock_ = store_.try_lock(catalog::names::agent_lock(options_.source, options_.shard), stop);
+  if (!lock_) {
+    throw Error(
+        ErrorKind::busy,
+        fmt::format("another agent writes the log of {}; run one for each shard", options_.source));
+  }
+  catalog::remove_abandoned_log_uploads(store_, options_.source, options_.shard, stop);
+}
+
+void LogShipper::ship_events(std::stop_token stop) {
+  for (const catalog::Event& event : spool_.events()) {
+    const std::string text = catalog::encode(event);
+    store_.put_if_absent(
+        catalog::names::event(options_.source, options_.shard, event.lineage, event.id),
+        as_bytes(text), stop);
+    spool_.forget(event);
+  }
+}
+
+void LogShipper::ship(const Spool::Sealed& sealed, bool again, std::stop_token stop) {
+  const std::string& lineage = sealed.head.lineage;
+  const std::int64_t begin = sealed.head.position.offset;
+  if (!ends_.contains(lineage)) {
+    try {
+      const auto found = find_chain_end(lineage, stop);
+      ends_[lineage] = found.value_or(ChainEnd{begin, catalog::chain_start(lineage, begin)});
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::corrupt) {
+        throw;
+      }
+      // Nothing can be chained to a damaged segment: whatever comes behind it needs a new snapshot.
+      log::error("the end of the log is damaged", {{"error", error.what()}});
+      drop(sealed);
+      return;
+    }
+  }
+  ChainEnd& end = ends_[lineage];
+  if (end.offset != begin) {
+    if (sealed.end <= end.offset) {
+      spool_.remove_first();  // Stored by an earlier process that could not remove it any more.
+      durable_.move({lineage, end.offset, sealed.last});
+      return;
+    }
+    drop(sealed);
+    return;
+  }
+  if (again || sealed.recovered) {
+    if (const auto stored = already_stored(sealed, end, stop)) {
+      end = *stored;
+      spool_.remove_first();
+      durable_.move({lineage, end.offset, sealed.last});
+      return;
+    }
+  }
+  const StoredSegment stored =
+      store_segment(store_, sealed, end.chain, options_.compression_level, stop);
+  end = {sealed.end, catalog::chain_end(stored.segment)};
+  spool_.remove_first();
+  metrics_.segment_stored(static_cast<std::uint64_t>(sealed.end - begin), stored.stored_bytes);
+  metrics_.durable(sealed.end, sealed.last);
+  durable_.move({lineage, sealed.end, sealed.last});
+  log::debug("segment stored", {{"begin", begin},
+                                {"end", sealed.end},
+                                {"commands", stored.segment.commands},
+                                {"stored_bytes", stored.stored_bytes}});
+}
+
+/// Nothing if the repository has no log of this lineage.
+std::optional<LogShipper::ChainEnd> LogShipper::find_chain_end(const std::string& lineage,
+                                                               std::stop_token stop) {
+  const auto logs = catalog::list_logs(store_, options_.source, options_.shard, stop);
+  const auto log = logs.find(lineage);
+  if (log == logs.end() || log->second.empty()) {
+    return std::nullopt;
+  }
+  const auto last = std::ranges::max_element(
+      log->second, {}, [](const catalog::SegmentEntry& entry) { return entry.end; });
+  const auto segment = catalog::read_segment(store_, *last, stop);
+  if (!segment) {
+    throw Error(Side::repository, ErrorKind::unavailable, last->object + " has just gone");
+  }
+  return ChainEnd{segment->end, catalog::chain_end(*segment)};
+}
+
+/// Whether the answer to an earlier attempt was lost, or an earlier process died before it removed
+/// the journal: the object is then there under the very name.
+std::optional<LogShipper::ChainEnd> LogShipper::already_stored(const Spool::Sealed& sealed,
+                                                               const ChainEnd& before,
+                                                               std::stop_token stop) {
+  const std::string name = segment_name(sealed);
+  const auto info = store_.head(name, stop);
+  if (!info) {
+    return std::nullopt;
+  }
+  const catalog::SegmentEntry entry{.object = name,
+                                    .bytes = info->bytes,
+                                    .begin = sealed.head.position.offset,
+                                    .end = sealed.end,
+                                    .last = std::chrono::floor<std::chrono::seconds>(sealed.last),
+                                    .level = 0};
+  const auto found = catalog::read_segment(store_, entry, stop);
+  const catalog::Segment expected = describe_segment(sealed, before.chain);
+  if (!found || found->links != expected.links || found->previous != before.chain) {
+    throw Error(ErrorKind::failed,
+                fmt::format("{} is there, but not as this agent wrote it; another one may be "
+                            "writing this source",
+                            name));
+  }
+  return ChainEnd{sealed.end, catalog::chain_end(*found)};
+}
+
+/// A hole, or an overlap that no whole segment can fill: the stream is read again.
+void LogShipper::drop(const Spool::Sealed& sealed) {
+  log::warn("spooled bytes do not follow the repository's log and are dropped",
+            {{"lineage", sealed.head.lineage},
+             {"begin", sealed.head.position.offset},
+             {"end", sealed.end}});
+  const std::string lineage = sealed.head.lineage;
+  spool_.remove_first();
+  if (broken_) {
+    broken_(lineage);
+  }
+}
+
+}  // namespace keyrewind::backup
