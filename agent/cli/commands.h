@@ -10,6 +10,7 @@ namespace keyrewind::cli {
 
 /// Each adds one subcommand to `app`, which CLI11 runs while it parses the command line.
 /// `invocation` must outlive `app`.
+void add_agent_command(CLI::App& app, Invocation& invocation);
 void add_backup_command(CLI::App& app, Invocation& invocation);
 void add_list_command(CLI::App& app, Invocation& invocation);
 void add_show_command(CLI::App& app, Invocation& invocation);

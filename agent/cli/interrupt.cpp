@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <utility>
+
 namespace keyrewind::cli {
 namespace {
 
@@ -14,6 +16,7 @@ sigset_t watched_signals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGHUP);
   return signals;
 }
 
@@ -33,15 +36,33 @@ Interrupt::~Interrupt() {
   pthread_kill(watcher_.native_handle(), SIGTERM);
 }
 
+void Interrupt::on_hangup(std::function<void()> reload) {
+  const std::lock_guard lock(mutex_);
+  reload_ = std::move(reload);
+}
+
+/// Returns whether somebody wants to know.
+bool Interrupt::hang_up() {
+  const std::lock_guard lock(mutex_);
+  if (reload_) {
+    reload_();
+  }
+  return reload_ != nullptr;
+}
+
 void Interrupt::watch(const std::stop_token& ended) {
   const sigset_t signals = watched_signals();
-  for (bool first = true;; first = false) {
+  bool first = true;
+  while (true) {
     int number = 0;
     sigwait(&signals, &number);
     if (ended.stop_requested()) {
       return;
     }
-    if (!first) {
+    if (number == SIGHUP && hang_up()) {
+      continue;
+    }
+    if (!std::exchange(first, false)) {
       _exit(static_cast<int>(ExitStatus::interrupted));
     }
     stop_.request_stop();

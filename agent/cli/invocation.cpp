@@ -11,17 +11,21 @@ namespace {
 
 config::Config load_and_set_up_logging(const GlobalOptions& global) {
   config::Config loaded = config::load(global.config_file, config::environment_of_process());
-  log::Level level = loaded.logging.level;
+  set_up_logging(global, loaded);
+  return loaded;
+}
+
+}  // namespace
+
+void set_up_logging(const GlobalOptions& global, const config::Config& config) {
+  log::Level level = config.logging.level;
   if (global.verbose > 0) {
     level = log::Level::debug;
   } else if (global.quiet) {
     level = log::Level::error;
   }
-  log::configure(level, loaded.logging.format);
-  return loaded;
+  log::configure(level, config.logging.format);
 }
-
-}  // namespace
 
 Repository::Repository(const GlobalOptions& global)
     : config_(load_and_set_up_logging(global)),

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "catalog/catalog.h"
 #include "cli/global_options.h"
+#include "cli/interrupt.h"
 #include "config/config.h"
 #include "store/object_store.h"
 
@@ -15,8 +16,12 @@ namespace keyrewind::cli {
 struct Invocation {
   GlobalOptions global{};
   std::stop_token stop{};              ///< Requested by SIGINT and SIGTERM.
+  Interrupt* interrupt = nullptr;      ///< Where SIGHUP arrives; nobody's in tests.
   ExitStatus status = ExitStatus::ok;  ///< Set by a command that ends otherwise than by throwing.
 };
+
+/// Sets the log up as the configuration says, and the command line over it.
+void set_up_logging(const GlobalOptions& global, const config::Config& config);
 
 /// A configuration with the repository that it names. Nothing is contacted yet.
 class Repository {

@@ -35,6 +35,7 @@ void add_global_options(CLI::App& app, GlobalOptions& global) {
 }
 
 void add_commands(CLI::App& app, Invocation& invocation) {
+  add_agent_command(app, invocation);
   add_backup_command(app, invocation);
   add_list_command(app, invocation);
   add_show_command(app, invocation);
@@ -68,7 +69,7 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, bool json) {
 
 int run(int argc, const char* const* argv) {
   Interrupt interrupt;
-  Invocation invocation{.stop = interrupt.token()};
+  Invocation invocation{.stop = interrupt.token(), .interrupt = &interrupt};
   CLI::App app("Continuous backup and point-in-time recovery for Redis and Valkey", "keyrewind");
   app.footer(kFooter);
   app.set_version_flag("--version", fmt::format("keyrewind {}", version()));

@@ -1,0 +1,97 @@
+#include "daemon/snapshot_taker.h"
+
+#include "base/progress.h"
+#include "catalog/log.h"
+
+#include <utility>
+
+namespace keyrewind::daemon {
+
+SnapshotTaker::SnapshotTaker(catalog::Catalog& catalog, const std::string& shard,
+                             const Clock& clock)
+    : catalog_(catalog), shard_(shard), clock_(clock) {}
+
+SnapshotTaker::~SnapshotTaker() {
+  stop();
+}
+
+void SnapshotTaker::start(backup::BackupOptions options, Target target) {
+  stop();
+  {
+    const std::lock_guard lock(mutex_);
+    running_ = true;
+    place_.reset();
+    failure_.reset();
+    outcome_.reset();
+  }
+  thread_ = std::jthread([this, options = std::move(options), target = std::move(target)](
+                             const std::stop_token& stop) { take(options, target, stop); });
+}
+
+void SnapshotTaker::take(backup::BackupOptions options, const Target& target,
+                         const std::stop_token& stop) {
+  Outcome outcome;
+  options.on_position = [&](const replica::Position& position) {
+    outcome.lineage = on_position(target, position, stop);
+    return outcome.lineage;
+  };
+  Progress progress;
+  try {
+    outcome.backup = backup::take_backup(catalog_, options, clock_, progress, stop).commit.id;
+  } catch (const Error& error) {
+    outcome.error = error;
+  } catch (const std::exception& error) {
+    outcome.error = Error(ErrorKind::internal, error.what());
+  }
+  const std::lock_guard lock(mutex_);
+  running_ = false;
+  failure_ = outcome.error;
+  outcome_ = std::move(outcome);
+  changed_.notify_all();
+}
+
+std::string SnapshotTaker::on_position(const Target& target, const replica::Position& position,
+                                       const std::stop_token& stop) {
+  std::string id = target.lineage.value_or("");
+  if (!target.lineage) {
+    const auto logs = catalog::list_logs(catalog_.store(), catalog_.source(), shard_, stop);
+    id = catalog::lineage_id(position.replid, position.offset, [&](const std::string& other) {
+      return logs.contains(other) || target.taken.contains(other);
+    });
+  }
+  const std::lock_guard lock(mutex_);
+  place_ = Place{.lineage = id, .position = position, .database = {}, .fresh = !target.lineage};
+  changed_.notify_all();
+  return id;
+}
+
+bool SnapshotTaker::running() const {
+  const std::lock_guard lock(mutex_);
+  return running_;
+}
+
+Place SnapshotTaker::wait_for_place(std::stop_token stop) const {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, stop, [&] { return place_ || !running_; });
+  if (stop.stop_requested()) {
+    throw Error(ErrorKind::cancelled, "stopped");
+  }
+  if (!place_) {
+    throw failure_.value_or(Error(ErrorKind::internal, "a snapshot without a position"));
+  }
+  return *place_;
+}
+
+std::optional<SnapshotTaker::Outcome> SnapshotTaker::take_outcome() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(outcome_, std::nullopt);
+}
+
+void SnapshotTaker::stop() {
+  if (thread_.joinable()) {
+    thread_.request_stop();
+    thread_.join();
+  }
+}
+
+}  // namespace keyrewind::daemon

@@ -1,0 +1,74 @@
+#pragma once
+
+#include "backup/take_backup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "catalog/catalog.h"
+#include "daemon/place.h"
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+namespace keyrewind::daemon {
+
+/// Takes backups in a thread of its own, one at a time, while the log goes on.
+class SnapshotTaker {
+ public:
+  /// The arguments must outlive the taker.
+  SnapshotTaker(catalog::Catalog& catalog, const std::string& shard, const Clock& clock);
+  ~SnapshotTaker();
+  SnapshotTaker(const SnapshotTaker&) = delete;
+  SnapshotTaker& operator=(const SnapshotTaker&) = delete;
+
+  /// What a snapshot is to become part of.
+  struct Target {
+    std::optional<std::string> lineage;  ///< Nothing: it begins a new one …
+    std::set<std::string> taken;         ///< … with another name than these and the repository's.
+  };
+
+  /// Begins one. Must not be called while one is running.
+  void start(backup::BackupOptions options, Target target);
+
+  bool running() const;
+
+  /// Waits until the server has said where the snapshot that was started will be exact: the place
+  /// where the log begins. Throws what the backup threw if it failed before, and Error(cancelled)
+  /// once `stop` is requested.
+  Place wait_for_place(std::stop_token stop) const;
+
+  /// How the last one ended, once: nothing if none has ended since the last call.
+  struct Outcome {
+    std::optional<Error> error;  ///< Nothing: it is available.
+    std::string backup;          ///< Its id, if it is.
+    std::string lineage;
+  };
+  std::optional<Outcome> take_outcome();
+
+  /// Stops what is running, and waits for its end.
+  void stop();
+
+ private:
+  void take(backup::BackupOptions options, const Target& target, const std::stop_token& stop);
+  std::string on_position(const Target& target, const replica::Position& position,
+                          const std::stop_token& stop);
+
+  catalog::Catalog& catalog_;
+  const std::string shard_;
+  const Clock& clock_;
+
+  mutable std::mutex mutex_;
+  mutable std::condition_variable_any changed_;
+  bool running_ = false;
+  std::optional<Place> place_;
+  std::optional<Error> failure_;  ///< Of the last one.
+  std::optional<Outcome> outcome_;
+  std::jthread thread_;
+};
+
+}  // namespace keyrewind::daemon
