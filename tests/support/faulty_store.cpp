@@ -34,6 +34,11 @@ void FaultyStore::set(Fault fault) {
   calls_ = 0;
 }
 
+void FaultyStore::meanwhile(std::uint64_t call, std::function<void()> action) {
+  meanwhile_call_ = call;
+  meanwhile_ = std::move(action);
+}
+
 std::string FaultyStore::url() const {
   return inner_.url();
 }
@@ -133,6 +138,9 @@ std::unique_ptr<store::StoreLock> FaultyStore::try_lock(const std::string& name,
 
 std::uint64_t FaultyStore::begin() const {
   const std::uint64_t number = ++calls_;
+  if (meanwhile_ && number == meanwhile_call_) {
+    meanwhile_();
+  }
   if (is_due(Fault::Mode::fail_before, number)) {
     throw Error(Side::repository, fault_.kind, "the store failed as the test wanted");
   }

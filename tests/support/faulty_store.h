@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 namespace keyrewind::test {
@@ -35,6 +36,9 @@ class FaultyStore final : public store::ObjectStore {
 
   /// Sets what goes wrong from now on, and counts from 0 again.
   void set(Fault fault);
+
+  /// Lets somebody else do something to the store just before call `call`, counted as above.
+  void meanwhile(std::uint64_t call, std::function<void()> action);
 
   /// Calls since the last `set`.
   std::uint64_t calls() const noexcept { return calls_; }
@@ -69,6 +73,8 @@ class FaultyStore final : public store::ObjectStore {
 
   store::ObjectStore& inner_;
   Fault fault_;
+  std::uint64_t meanwhile_call_ = 0;
+  std::function<void()> meanwhile_;
   mutable std::atomic<std::uint64_t> calls_{0};
 };
 

@@ -1,0 +1,81 @@
+#pragma once
+
+#include "base/clock.h"
+#include "catalog/catalog.h"
+#include "catalog/log.h"
+#include "catalog/manifest.h"
+#include "catalog/segment.h"
+
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace keyrewind::catalog {
+
+/// A snapshot in its backup.
+struct SnapshotPoint {
+  Commit commit;
+  Snapshot snapshot;
+};
+
+/// A span of one lineage to every moment of which a shard can be restored: it begins at a snapshot,
+/// and the log goes on from there without a break. A snapshot that no log fits is a window of one
+/// moment, or of several if it was taken again at the same offset.
+struct Window {
+  std::string lineage;
+  std::int64_t begin = 0;  ///< Offset of the first snapshot.
+  std::int64_t end = 0;
+  Timestamp from{};                      ///< When that snapshot was taken.
+  Timestamp until{};                     ///< When the last byte had arrived.
+  std::vector<SnapshotPoint> snapshots;  ///< By offset; at least one.
+  std::vector<SegmentEntry> objects;     ///< The log that covers it, in order.
+  std::vector<Segment> segments;         ///< Their indexes.
+};
+
+/// Moments that cannot be restored: between two windows, or behind the last one if the repository
+/// knows of later ones.
+struct Gap {
+  Timestamp from{};
+  Timestamp until{};
+  std::string lineage;      ///< Of the window before.
+  std::int64_t offset = 0;  ///< Where that ends.
+  std::string reason;       ///< "the servers no longer had the stream from here on", or the name of
+                            ///< a segment that is missing or damaged.
+};
+
+/// Something to look at, or to restore to the moment before.
+struct TimelineEvent {
+  /// "<first 8 digits of the lineage>-<end offset>" of a noted command, "…-<offset>-<word>" of what
+  /// the log itself shows, else the id of an Event. The same for ever.
+  std::string id;
+  /// "command", "left_out" (there are more than a segment notes), "failover", "resumed",
+  /// "clock_step", or the kind of an Event: "gap", …
+  std::string kind;
+  std::string command;  ///< "FLUSHALL"; empty but for kind "command".
+  std::optional<std::uint64_t> database;
+  Timestamp at{};
+  std::string lineage;
+  std::int64_t offset = 0;  ///< Behind the command, or where it happened.
+  std::int64_t before = 0;  ///< The last safe offset in front of it.
+  std::string detail;
+};
+
+/// What can be restored of one shard, oldest first.
+struct Timeline {
+  std::vector<Window> windows;
+  std::vector<Gap> gaps;
+  std::vector<TimelineEvent> events;
+  std::vector<std::string> problems;  ///< Damaged or missing objects, a line each.
+};
+
+/// Reads the commits, manifests, segment indexes and events of the source's shard "0".
+///
+/// A snapshot belongs to the log that goes by its replication id at its offset, whatever lineage it
+/// names; where the id changes, both hold. What is damaged or missing is a problem and ends a
+/// window, but never the reading; where several segments hold the same bytes, one that can be read
+/// is enough. Throws Error(unavailable | denied) if the repository could not be read or is none.
+Timeline read_timeline(const Catalog& catalog, std::stop_token stop);
+
+}  // namespace keyrewind::catalog
