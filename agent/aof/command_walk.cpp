@@ -18,6 +18,13 @@ std::string shown(char byte) {
 
 }  // namespace
 
+bool is_word(std::string_view word, std::string_view name) noexcept {
+  const auto lower_case = [](char letter) {
+    return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+  };
+  return std::ranges::equal(word, name, {}, lower_case);
+}
+
 void CommandWalk::take_header_byte(char byte) {
   switch (state_) {
     case State::mark:

@@ -16,6 +16,9 @@ namespace keyrewind::aof {
 inline constexpr std::uint64_t kMaxWords = (1ULL << 31U) - 1;
 inline constexpr std::uint64_t kMaxWordBytes = 1ULL << 40U;
 
+/// Whether `word` is `name`, which is in lower case, in any case: so servers compare names.
+bool is_word(std::string_view word, std::string_view name) noexcept;
+
 /// Goes through a stream of commands in pieces of any size, and shows the beginnings of those words
 /// that its visitor wants. The rest of a payload is skipped without being read.
 ///

@@ -34,8 +34,9 @@ constexpr std::uint64_t folded(std::string_view name) {
 /// out nearly all commands at the cost of one look.
 constexpr std::array<std::uint32_t, kLongestName + 1> kFirstLetters = [] {
   std::array<std::uint32_t, kLongestName + 1> letters{};
-  for (const std::string_view name : {"multi", "exec", "discard", "select", "replconf", "function",
-                                      "flushall", "flushdb", "swapdb", "del", "unlink"}) {
+  for (const std::string_view name :
+       {"multi", "exec", "discard", "select", "replconf", "function", "flushall", "flushdb",
+        "swapdb", "cluster", "del", "unlink"}) {
     letters.at(name.size()) |= 1U << static_cast<unsigned>(name.front() - 'a');
   }
   return letters;
@@ -48,11 +49,6 @@ bool may_be_of_interest(std::string_view name) {
   }
   const std::uint64_t letter = lower_case(name.front()) - std::uint64_t{'a'};
   return letter < kLetters && (kFirstLetters[name.size()] >> letter & 1U) != 0;
-}
-
-/// Whether `word` is `lower_case_name` of at most eight letters, in any case.
-bool is(std::string_view word, std::string_view lower_case_name) {
-  return word.size() == lower_case_name.size() && folded(word) == folded(lower_case_name);
 }
 
 std::optional<std::uint64_t> to_number(std::string_view text) {
@@ -110,6 +106,8 @@ Framer::Kind Framer::kind_of(std::string_view name) noexcept {
       return Kind::replconf;
     case folded("function"):
       return Kind::function;
+    case folded("cluster"):
+      return Kind::cluster;
     case folded("flushall"):
       return Kind::flushall;
     case folded("flushdb"):
@@ -127,7 +125,7 @@ Framer::Kind Framer::kind_of(std::string_view name) noexcept {
 
 bool Framer::wants(std::uint64_t index) const noexcept {
   return index == 0 || (index == 1 && (kind_ == Kind::select || kind_ == Kind::replconf ||
-                                       kind_ == Kind::function));
+                                       kind_ == Kind::function || kind_ == Kind::cluster));
 }
 
 void Framer::see(std::uint64_t index, std::string_view beginning, std::uint64_t size) {
@@ -142,10 +140,12 @@ void Framer::see(std::uint64_t index, std::string_view beginning, std::uint64_t 
 void Framer::see_argument(std::string_view argument) {
   if (kind_ == Kind::select) {
     to_select_ = to_number(argument);
-  } else if (kind_ == Kind::replconf && is(argument, "getack")) {
+  } else if (kind_ == Kind::replconf && is_word(argument, "getack")) {
     kind_ = Kind::getack;
-  } else if (kind_ == Kind::function && is(argument, "flush")) {
+  } else if (kind_ == Kind::function && is_word(argument, "flush")) {
     kind_ = Kind::function_flush;
+  } else if (kind_ == Kind::cluster && is_word(argument, "flushslot")) {
+    kind_ = Kind::cluster_flushslot;
   }
 }
 
@@ -165,6 +165,7 @@ void Framer::act() {
     case Kind::other:
     case Kind::replconf:
     case Kind::function:
+    case Kind::cluster:
       return;
     case Kind::multi:
       begin_transaction();
@@ -187,6 +188,9 @@ void Framer::act() {
       return;
     case Kind::function_flush:
       note("FUNCTION FLUSH");
+      return;
+    case Kind::cluster_flushslot:
+      note("CLUSTER FLUSHSLOT");
       return;
     case Kind::flushall:
       note("FLUSHALL");

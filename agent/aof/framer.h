@@ -15,7 +15,7 @@ namespace keyrewind::aof {
 /// A command in the stream that a person may one day want undone.
 struct NotedCommand {
   /// What was sent, without the user's keys: "FLUSHALL", "FLUSHDB", "SWAPDB", "FUNCTION FLUSH",
-  /// "DEL of 25000 keys".
+  /// "CLUSTER FLUSHSLOT", "DEL of 25000 keys".
   std::string command;
   std::optional<std::uint64_t> database;  ///< That was selected; nothing if not known.
   std::int64_t before = 0;  ///< The last offset in front of it at which the stream may be cut.
@@ -85,6 +85,8 @@ class Framer {
     getack,  ///< REPLCONF GETACK.
     function,
     function_flush,
+    cluster,
+    cluster_flushslot,
     flushall,
     flushdb,
     swapdb,

@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -14,13 +13,6 @@ namespace {
 std::string select_command(std::uint64_t database) {
   const std::string number = std::to_string(database);
   return fmt::format("*2\r\n$6\r\nSELECT\r\n${}\r\n{}\r\n", number.size(), number);
-}
-
-bool is_cluster(std::string_view name) {
-  constexpr std::string_view kCluster = "cluster";
-  constexpr unsigned char kLowerCaseBit = 0x20;
-  return std::ranges::equal(name, kCluster, {},
-                            [](char byte) { return static_cast<char>(byte | kLowerCaseBit); });
 }
 
 }  // namespace
@@ -76,9 +68,16 @@ void IncrementWriter::finish() {
   }
 }
 
-void IncrementWriter::see(std::uint64_t /*index*/, std::string_view beginning, std::uint64_t size) {
-  const bool is_whole = beginning.size() == size;
-  verdict_ = is_whole && is_cluster(beginning) ? Verdict::left_out : Verdict::kept;
+void IncrementWriter::see(std::uint64_t index, std::string_view beginning, std::uint64_t /*size*/) {
+  if (index == 0) {
+    verdict_ = is_word(beginning, "cluster") ? Verdict::left_out : Verdict::kept;
+  } else if (is_word(beginning, "flushslot")) {
+    throw Error(ErrorKind::incompatible,
+                fmt::format("behind offset {} the log holds CLUSTER FLUSHSLOT, which does not say "
+                            "which keys it takes away; restore to offset:{} or before, or begin "
+                            "with a later snapshot",
+                            framer_.safe(), framer_.safe()));
+  }
 }
 
 std::size_t IncrementWriter::take_command(ByteView bytes) {
@@ -90,6 +89,9 @@ std::size_t IncrementWriter::take_command(ByteView bytes) {
     framer_.feed(bytes.first(taken));
     return taken;
   } catch (const Error& error) {
+    if (error.kind() != ErrorKind::protocol) {
+      throw;
+    }
     throw Error(ErrorKind::corrupt, error.what());
   }
 }

@@ -30,6 +30,10 @@ class IncrementWriter {
   /// Takes some of the stream, all of which had arrived by `arrived`. Throws Error(corrupt), naming
   /// the offset, where the stream is none; what was written is then of no use. What arrives in a
   /// second that has passed already (the clock was set back) gets no line of its own.
+  ///
+  /// Throws Error(incompatible) at CLUSTER FLUSHSLOT, the one CLUSTER command that takes keys away
+  /// without naming them (Valkey 9.1 sends it verbatim and no UNLINK): without it the data would
+  /// be wrong.
   void append(ByteView raw, Timestamp arrived);
 
   /// Says that the increment is whole. Throws Error(corrupt) if the stream ends within a command or
@@ -47,8 +51,10 @@ class IncrementWriter {
   /// What is known of the present command.
   enum class Verdict : std::uint8_t { unknown, kept, left_out };
 
-  static constexpr std::size_t kWordBytes = 8;  ///< "CLUSTER", and whether there is more.
-  bool wants(std::uint64_t index) const noexcept { return index == 0; }
+  static constexpr std::size_t kWordBytes = 16;  ///< More than "CLUSTER" and "FLUSHSLOT".
+  bool wants(std::uint64_t index) const noexcept {
+    return index == 0 || (index == 1 && verdict_ == Verdict::left_out);
+  }
   void see(std::uint64_t index, std::string_view beginning, std::uint64_t size);
 
   std::size_t take_command(ByteView bytes);

@@ -219,6 +219,7 @@ TEST(Framer, NotesWhatDestroysMuch) {
       {{"SWAPDB", "0", "1"}, "SWAPDB"},
       {{"FUNCTION", "FLUSH"}, "FUNCTION FLUSH"},
       {{"function", "flush", "sync"}, "FUNCTION FLUSH"},
+      {{"cluster", "flushslot", "17"}, "CLUSTER FLUSHSLOT"},
       {many("DEL", 1000), "DEL of 1000 keys"},
       {many("unlink", 25000), "UNLINK of 25000 keys"},
   };
@@ -235,6 +236,7 @@ TEST(Framer, NotesNothingElse) {
                                        many("MGET", 2000),
                                        {"FUNCTION", "DELETE", "flush"},
                                        {"FUNCTION", "FLUSHX"},
+                                       {"CLUSTER", "SETSLOT", "FLUSHSLOT"},
                                        {"FLUSHALLX"},
                                        {"FLUSH"},
                                        {"SET", "FLUSHALL", "FLUSHDB"},

@@ -137,9 +137,26 @@ TEST(IncrementWriter, LeavesClusterCommandsOutOfTransactions) {
   EXPECT_EQ(increment.body(), stream_of({{"MULTI"}, {"SET", "a", "1"}, {"EXEC"}}));
 }
 
+TEST(IncrementWriter, RefusesToLeaveOutTheClusterCommandThatTakesKeysAway) {
+  const std::string raw = encode({"SET", "a", "1"});
+  for (const std::string& command :
+       {encode({"CLUSTER", "FLUSHSLOT", "1"}), encode({"cluster", "flushslot", "1", "SYNC"})}) {
+    Increment increment(100);
+    try {
+      for (const char byte : raw + command) {
+        increment.append(std::string(1, byte));
+      }
+      ADD_FAILURE() << "no error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::incompatible);
+      EXPECT_THAT(error.what(), HasSubstr("restore to offset:127 or before"));
+    }
+  }
+}
+
 TEST(IncrementWriter, HoldsBackNoMoreThanTheBeginningOfACommand) {
   Increment increment;
-  const std::string head = "*1\r\n$1099511627776\r\nclusters";
+  const std::string head = "*1\r\n$1099511627776\r\nclusters-of-them";
 
   for (const char byte : head.substr(0, head.size() - 1)) {
     increment.append(std::string(1, byte));
