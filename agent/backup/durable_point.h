@@ -1,7 +1,5 @@
 #pragma once
 
-#include "base/clock.h"
-
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -17,7 +15,6 @@ class DurablePoint {
   struct Value {
     std::string lineage;
     std::int64_t offset = 0;
-    Timestamp at{};  ///< When the byte before `offset` had arrived.
   };
 
   void move(Value value) {

@@ -7,29 +7,17 @@
 #include "catalog/names.h"
 #include "catalog/repository.h"
 #include "flow/background.h"
+#include "flow/pause.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <utility>
 
 namespace keyrewind::backup {
 namespace {
 
 using std::chrono::milliseconds;
-
-constexpr milliseconds kFirstPause{500};
-constexpr milliseconds kLongestPause{30000};
-
-/// Waits, unless stopped.
-void pause(milliseconds duration, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any nobody;
-  std::unique_lock lock(mutex);
-  nobody.wait_for(lock, stop, duration, [] { return false; });
-}
 
 /// Whether trying again can help. A bug or a broken spool won't go away.
 bool is_worth_retrying(const Error& error) {
@@ -49,18 +37,18 @@ LogShipper::LogShipper(store::ObjectStore& store, Spool& spool, DurablePoint& du
 
 void LogShipper::run(std::stop_token stop) {
   flow::work_in_background();
-  milliseconds next_pause = kFirstPause;
+  milliseconds next_pause = options_.first_pause;
   bool again = false;
   while (!stop.stop_requested()) {
     try {
       open(stop);
       ship_events(stop);
-      note_success();
       if (const auto sealed = spool_.next(stop)) {
         ship(*sealed, again, stop);
+        note_success();
       }
       again = false;
-      next_pause = kFirstPause;
+      next_pause = options_.first_pause;
     } catch (const Error& error) {
       if (stop.stop_requested() || !is_worth_retrying(error)) {
         throw;
@@ -68,8 +56,8 @@ void LogShipper::run(std::stop_token stop) {
       ends_.clear();
       again = true;
       note_failure(error);
-      pause(next_pause, stop);
-      next_pause = std::min(next_pause * 2, kLongestPause);
+      flow::pause(next_pause, stop);
+      next_pause = std::min(next_pause * 2, options_.longest_pause);
     }
   }
 }
@@ -91,17 +79,21 @@ void LogShipper::note_failure(const Error& error) {
 }
 
 void LogShipper::open(std::stop_token stop) {
-  if (lock_) {
+  if (opened_) {
     return;
   }
-  catalog::ensure_repository(store_, clock_, stop);
-  lock_ = store_.try_lock(catalog::names::agent_lock(options_.source, options_.shard), stop);
+  if (!lock_) {
+    catalog::ensure_repository(store_, clock_, stop);
+    lock_ = store_.try_lock(catalog::names::agent_lock(options_.source, options_.shard), stop);
+  }
   if (!lock_) {
     throw Error(
         ErrorKind::busy,
         fmt::format("another agent writes the log of {}; run one for each shard", options_.source));
   }
   catalog::remove_abandoned_log_uploads(store_, options_.source, options_.shard, stop);
+  opened_ = true;
+  note_success();
 }
 
 void LogShipper::ship_events(std::stop_token stop) {
@@ -111,6 +103,7 @@ void LogShipper::ship_events(std::stop_token stop) {
         catalog::names::event(options_.source, options_.shard, event.lineage, event.id),
         as_bytes(text), stop);
     spool_.forget(event);
+    note_success();
   }
 }
 
@@ -134,8 +127,9 @@ void LogShipper::ship(const Spool::Sealed& sealed, bool again, std::stop_token s
   ChainEnd& end = ends_[lineage];
   if (end.offset != begin) {
     if (sealed.end <= end.offset) {
-      spool_.remove_first();  // Stored by an earlier process that could not remove it any more.
-      durable_.move({lineage, end.offset, sealed.last});
+      // Stored before, by a process that could not remove it any more or got no answer.
+      spool_.remove_first();
+      note_durable(lineage, end.offset, sealed.last);
       return;
     }
     drop(sealed);
@@ -145,7 +139,7 @@ void LogShipper::ship(const Spool::Sealed& sealed, bool again, std::stop_token s
     if (const auto stored = already_stored(sealed, end, stop)) {
       end = *stored;
       spool_.remove_first();
-      durable_.move({lineage, end.offset, sealed.last});
+      note_durable(lineage, end.offset, sealed.last);
       return;
     }
   }
@@ -154,12 +148,16 @@ void LogShipper::ship(const Spool::Sealed& sealed, bool again, std::stop_token s
   end = {sealed.end, catalog::chain_end(stored.segment)};
   spool_.remove_first();
   metrics_.segment_stored(static_cast<std::uint64_t>(sealed.end - begin), stored.stored_bytes);
-  metrics_.durable(sealed.end, sealed.last);
-  durable_.move({lineage, sealed.end, sealed.last});
+  note_durable(lineage, sealed.end, sealed.last);
   log::debug("segment stored", {{"begin", begin},
                                 {"end", sealed.end},
                                 {"commands", stored.segment.commands},
                                 {"stored_bytes", stored.stored_bytes}});
+}
+
+void LogShipper::note_durable(const std::string& lineage, std::int64_t offset, Timestamp arrived) {
+  metrics_.durable(offset, arrived);
+  durable_.move({lineage, offset});
 }
 
 /// Nothing if the repository has no log of this lineage.

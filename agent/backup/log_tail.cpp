@@ -17,7 +17,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 /// Bytes that may wait in memory for the disk.
-constexpr std::size_t kMemory = 32U << 20U;
+constexpr std::size_t kMemory = 16U << 20U;
 constexpr std::size_t kReadBytes = 1U << 20U;
 
 /// How long the disk may take nothing while memory is full, before the server is left alone.
@@ -88,18 +88,22 @@ class Tail {
         }
       }
       // Whatever ended it, what was read is kept up to where it can be gone on from.
-      if (!writer_failed_) {
-        finish();
+      finish();
+      if (!refused_) {
+        writer.wait();
       }
-      writer.wait();
     } catch (...) {
       spool_.rescue();
       throw;
     }
+    if (refused_) {
+      // The rest of what was read is dropped, to be read again: the spool ends with what it took.
+      spool_.rescue();
+    }
     if (lost) {
       std::rethrow_exception(lost);
     }
-    return end;
+    return refused_ ? TailEnd::spool_slow : end;
   }
 
  private:
@@ -199,17 +203,18 @@ class Tail {
     return give(SealAndBegin{{stream_.replid(), offset}, framer_.safe_database()}, 0);
   }
 
+  /// Nothing may follow an order that was refused: it would seal what is not there.
   bool give(Order order, std::size_t bytes) {
-    return orders_.push(std::move(order), bytes + kOrderBytes, kDiskPatience, {});
+    refused_ =
+        refused_ || !orders_.push(std::move(order), bytes + kOrderBytes, kDiskPatience, {});
+    return !refused_;
   }
 
-  /// The last order. If the writer takes none any more, the spool is rescued from what it wrote.
   void finish() {
-    const bool told = give(Seal{{stream_.replid(), framer_.safe()}, framer_.safe_database()}, 0);
-    orders_.finish();
-    if (!told) {
-      throw Error(ErrorKind::failed, "the disk of the spool takes nothing; look at log.spool.dir");
+    if (!writer_failed_) {
+      give(Seal{{stream_.replid(), framer_.safe()}, framer_.safe_database()}, 0);
     }
+    orders_.finish();
   }
 
   /// Whether the segment holds anything, and nothing but whole commands and transactions.
@@ -293,6 +298,7 @@ class Tail {
   std::int64_t acknowledged_durable_ = 0;
 
   flow::ByteChannel<Order> orders_;
+  bool refused_ = false;  ///< The writer did not take an order.
   std::atomic<bool> writer_failed_{false};
 };
 

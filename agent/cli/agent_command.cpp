@@ -4,15 +4,14 @@
 #include "config/source_options.h"
 #include "daemon/agent.h"
 #include "flow/group.h"
+#include "flow/pause.h"
 #include "io/file.h"
 #include "metrics/agent_metrics.h"
 
 #include <CLI/CLI.hpp>
 
 #include <chrono>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <string>
 
 namespace keyrewind::cli {
@@ -44,16 +43,13 @@ void write_metrics(const std::string& path, const metrics::AgentMetrics& metrics
 /// Writes the metrics every few seconds, and once more at the end.
 void write_metrics_for_ever(const std::string& path, const metrics::AgentMetrics& metrics,
                             const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any nobody;
   while (!stop.stop_requested()) {
     try {
       write_metrics(path, metrics);
     } catch (const Error& error) {
       log::warn("metrics not written", {{"error", error.what()}});
     }
-    std::unique_lock lock(mutex);
-    nobody.wait_for(lock, stop, kMetricsInterval, [] { return false; });
+    flow::pause(kMetricsInterval, stop);
   }
   write_metrics(path, metrics);
 }

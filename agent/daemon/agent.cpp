@@ -6,23 +6,23 @@
 #include "backup/log_tail.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/random.h"
 #include "catalog/catalog.h"
-#include "catalog/log.h"
-#include "catalog/repository.h"
+#include "daemon/base_keeper.h"
+#include "daemon/event_notes.h"
 #include "daemon/hop_judge.h"
 #include "daemon/place.h"
-#include "daemon/snapshot_taker.h"
+#include "daemon/shard_view.h"
 #include "flow/background.h"
 #include "flow/group.h"
+#include "flow/pause.h"
 #include "replica/log_stream.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <mutex>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -41,12 +41,59 @@ constexpr milliseconds kLongestPause{10000};
 /// A stream that is malformed at the same offset so often is not going to get better.
 constexpr int kMalformedTries = 3;
 
-/// Waits, unless stopped.
-void pause(milliseconds duration, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any nobody;
-  std::unique_lock lock(mutex);
-  nobody.wait_for(lock, stop, duration, [] { return false; });
+/// Where the log goes on, as the control loop and the shipper agree on it. Any thread.
+class CurrentPlace {
+ public:
+  std::optional<Place> get() const {
+    const std::lock_guard lock(mutex_);
+    return place_;
+  }
+
+  void set(Place place) {
+    const std::lock_guard lock(mutex_);
+    place_ = std::move(place);
+    given_up_ = false;
+  }
+
+  /// The log has been read on to `tail`; nothing, if the place was given up meanwhile.
+  void advance(const backup::Spool::Tail& tail) {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(given_up_, false)) {
+      return;
+    }
+    const bool has_base = place_ && place_->lineage == tail.lineage && place_->has_base;
+    place_ = Place{.lineage = tail.lineage,
+                   .position = tail.position,
+                   .database = tail.database,
+                   .has_base = has_base};
+  }
+
+  /// What the spool has does not follow what the repository has: that decides.
+  void give_up(const std::string& lineage) {
+    const std::lock_guard lock(mutex_);
+    if (!place_ || place_->lineage == lineage) {
+      place_.reset();
+      given_up_ = true;
+    }
+  }
+
+  bool is_given_up() const {
+    const std::lock_guard lock(mutex_);
+    return given_up_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::optional<Place> place_;
+  bool given_up_ = false;
+};
+
+metrics::Detachment reason_of(const Error& error) {
+  if (error.side() == Side::here) {
+    return metrics::Detachment::spool_failed;
+  }
+  return error.kind() == ErrorKind::protocol ? metrics::Detachment::bad_stream
+                                             : metrics::Detachment::link_lost;
 }
 
 }  // namespace
@@ -61,17 +108,19 @@ class Agent::Work {
         options_(std::move(options)),
         catalog_(store, options_.source),
         spool_(options_.spool, options_.source, kShard),
+        events_(spool_, clock),
         shipper_(store, spool_, durable_,
                  {.source = options_.source,
                   .shard = kShard,
                   .compression_level = options_.pipeline.compression_level},
                  metrics, clock),
-        snapshots_(catalog_, kShard, clock) {
+        bases_(catalog_, kShard, events_, metrics, clock) {
     reload(options_);
     if (const auto tail = spool_.tail()) {
-      place_ = Place{tail->lineage, tail->position, tail->database};
+      place_.set(
+          {.lineage = tail->lineage, .position = tail->position, .database = tail->database});
     }
-    shipper_.on_break([this](const std::string& lineage) { give_up_place(lineage); });
+    shipper_.on_break([this](const std::string& lineage) { place_.give_up(lineage); });
   }
 
   void run(const std::stop_token& stop) {
@@ -79,6 +128,7 @@ class Agent::Work {
     const std::stop_callback on_stop(stop, [&] { end.request_stop(); });
     std::stop_source workers_end;
     flow::Group workers(workers_end.get_token());
+    // A worker that fails for good ends the whole.
     const auto spawn = [&](const char* name, auto body) {
       workers.spawn(name, [&end, body](const std::stop_token& token) {
         try {
@@ -93,16 +143,17 @@ class Agent::Work {
     };
     spawn("ship", [this](const std::stop_token& token) { shipper_.run(token); });
     spawn("merge", [this](const std::stop_token& token) { merge_for_ever(token); });
+    spawn("metrics", [this](const std::stop_token& token) { measure_for_ever(token); });
     attach_for_ever(end.get_token());
-    snapshots_.stop();
+    bases_.stop();
     const bool orderly = stop.stop_requested();
     const bool shipped = orderly && spool_.wait_until_shipped(current_options().shutdown_patience);
     workers_end.request_stop();
     workers.wait();
     if (orderly && !shipped) {
       throw Error(Side::repository, ErrorKind::unavailable,
-                  fmt::format("{} of log could not be stored before the end; they stay in the "
-                              "spool for the next start",
+                  fmt::format("{} bytes of log could not be stored before the end; they stay in "
+                              "the spool for the next start",
                               spool_.bytes()));
     }
     log::info("agent stopped", {{"offset", received_.load()}});
@@ -121,6 +172,12 @@ class Agent::Work {
   AgentOptions current_options() const {
     const std::lock_guard lock(mutex_);
     return options_;
+  }
+
+  static BaseKeeper::Options base_options(const AgentOptions& options) {
+    return {.shard = options.shard,
+            .pipeline = options.pipeline,
+            .min_interval = options.full_sync_min_interval};
   }
 
   /// The control loop: everything that fails is tried again, with growing pauses.
@@ -147,7 +204,7 @@ class Agent::Work {
       if (std::exchange(was_attached_, false)) {
         next_pause = kFirstPause;
       }
-      pause(next_pause, stop);
+      flow::pause(next_pause, stop);
       next_pause = std::min(next_pause * 2, kLongestPause);
     }
   }
@@ -156,7 +213,7 @@ class Agent::Work {
   void attach_once(const std::stop_token& stop) {
     const AgentOptions options = current_options();
     const std::vector<Place> places = find_places(stop);
-    const replica::Shard shard = replica::find_nodes(options.shard, stop);
+    const replica::Shard shard = shard_.look(options.shard, stop);
     for (const Place& place : places) {
       for (const replica::Node& node :
            replica::choose_nodes(shard, options.shard.read_from, place.position)) {
@@ -174,30 +231,29 @@ class Agent::Work {
     begin_lineage(shard, places, options, stop);
   }
 
-  /// Where this process knows that the log ends, else what the spool or the repository say.
+  /// Where this process knows that the log ends, else what the repository says.
   std::vector<Place> find_places(const std::stop_token& stop) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (place_) {
-        return {*place_};
-      }
-      if (abandoned_) {
-        return {};
-      }
+    if (const auto place = place_.get()) {
+      return {*place};
     }
-    return places_in_repository(catalog_, kShard, stop);
+    if (abandoned_) {
+      return {};
+    }
+    std::vector<Place> places = places_in_repository(catalog_, kShard, stop);
+    return places;
   }
 
   /// Throws while some node that may not be read, or does not answer, could still have the log.
   void wait_for_better_nodes(const replica::Shard& shard, const Place& place,
                              const AgentOptions& options) {
-    const auto any = std::ranges::find_if(shard.nodes, [&](const replica::Node& node) {
+    const auto able = std::ranges::find_if(shard.nodes, [&](const replica::Node& node) {
       return !node.info.position.replid.empty() && replica::can_continue(node.info, place.position);
     });
-    if (any != shard.nodes.end()) {
+    if (able != shard.nodes.end() &&
+        replica::choose_nodes(shard, options.shard.read_from, place.position).empty()) {
       throw Error(Side::source, ErrorKind::unavailable,
                   fmt::format("only {} can continue the log, which read_from ({}) does not allow",
-                              replica::to_string(any->address),
+                              replica::to_string(able->address),
                               replica::to_string(options.shard.read_from)));
     }
     const bool one_is_behind = std::ranges::any_of(shard.nodes, [&](const replica::Node& node) {
@@ -214,9 +270,8 @@ class Agent::Work {
     }
     if (now - *refused_since_ < options.node_patience) {
       throw Error(Side::source, ErrorKind::unavailable,
-                  shard.problems.empty()
-                      ? "no node can continue the log at present; waiting for one that may"
-                      : shard.problems.front());
+                  fmt::format("no node can continue the log at present{}; waiting for one that may",
+                              shard.problems.empty() ? "" : ": " + shard.problems.front()));
     }
   }
 
@@ -228,68 +283,58 @@ class Agent::Work {
     const std::stop_callback on_stop(stop, [&] { tail_end.request_stop(); });
     NodeFault fault = NodeFault::none;
     backup::TailEnd end = backup::TailEnd::stopped;
-    {
+    try {
       flow::Group watcher({});
       watcher.spawn("watch", [&](const std::stop_token& token) {
-        try {
-          fault = watch(node, place, token);
-        } catch (const Error&) {
-          // Only being stopped ends it so.
-        }
-        if (fault != NodeFault::none || is_given_up()) {
-          tail_end.request_stop();
-        }
+        fault = watch(node, place, token);
+        tail_end.request_stop();
       });
-      const backup::TailStart start{.lineage = place.lineage,
-                                    .position = place.position,
-                                    .database = place.database,
-                                    .resumed = !place.fresh,
-                                    .node = replica::to_string(node)};
-      try {
-        end = backup::tail_log(stream, start, spool_, sealing_, durable_, received_, metrics_,
-                               clock_, tail_end.get_token());
-      } catch (const Error& error) {
-        remember_place();
-        note_lost(error);
-        throw;
-      }
+      end = backup::tail_log(stream,
+                             {.lineage = place.lineage,
+                              .position = place.position,
+                              .database = place.database,
+                              .resumed = !place.fresh,
+                              .node = replica::to_string(node)},
+                             spool_, sealing_, durable_, received_, metrics_, clock_,
+                             tail_end.get_token());
+    } catch (const Error& error) {
+      note_lost(error);
+      throw;
     }
-    remember_place();
+    place_.advance(*spool_.tail());
     if (stop.stop_requested()) {
       metrics_.detached(metrics::Detachment::stopped);
       return;
     }
-    switch (end) {
-      case backup::TailEnd::spool_full:
-        return let_spool_drain(stop);
-      case backup::TailEnd::spool_slow:
-        metrics_.detached(metrics::Detachment::spool_slow);
-        throw Error(ErrorKind::failed,
-                    "the disk of log.spool.dir takes nothing; the server is "
-                    "left alone until it does");
-      case backup::TailEnd::stopped:
-        break;
+    if (end == backup::TailEnd::spool_full) {
+      return let_spool_drain(stop);
     }
-    if (fault != NodeFault::none) {
-      metrics_.detached(metrics::Detachment::hop);
-      metrics_.hop();
-      log::info("log hops to another node", {{"from", replica::to_string(node)},
-                                             {"reason", to_string(fault)},
-                                             {"offset", received_.load()}});
+    if (end == backup::TailEnd::spool_slow) {
+      metrics_.detached(metrics::Detachment::spool_slow);
+      throw Error(
+          ErrorKind::failed,
+          "the disk of log.spool.dir takes nothing; the server is left alone until it does");
     }
+    metrics_.detached(metrics::Detachment::hop);
+    metrics_.hop();
+    log::info("log hops to another node", {{"from", replica::to_string(node)},
+                                           {"reason", to_string(fault)},
+                                           {"offset", received_.load()}});
   }
 
   void note_attached(const replica::LogStream& stream, const Place& place,
                      const replica::Address& node) {
     was_attached_ = true;
-    const bool failover = stream.replid() != place.position.replid;
+    bases_.follow(place);
+    if (!place_.get()) {
+      // What the repository says that it has is durable, whoever stored it.
+      durable_.move({place.lineage, place.position.offset});
+      place_.set(place);
+    }
     metrics_.attached();
+    const bool failover = stream.replid() != place.position.replid;
     if (failover) {
       metrics_.failover();
-    }
-    {
-      const std::lock_guard lock(mutex_);
-      needs_snapshot_ = !place.fresh && !place.has_base ? Needs::unknown : Needs::no;
     }
     log::info("log attached", {{"node", replica::to_string(node)},
                                {"lineage", place.lineage},
@@ -299,54 +344,22 @@ class Agent::Work {
 
   void note_lost(const Error& error) {
     metrics_.detached(reason_of(error));
+    if (const auto tail = spool_.tail()) {
+      place_.advance(*tail);
+    }
     if (error.kind() != ErrorKind::protocol) {
       malformed_tries_ = 0;
       return;
     }
-    const std::lock_guard lock(mutex_);
     if (++malformed_tries_ >= kMalformedTries) {
       malformed_tries_ = 0;
-      log::error("the stream is malformed at the same place again; it needs a new snapshot",
+      log::error("the stream is malformed at the same place again; it takes a new snapshot",
                  {{"error", error.what()}});
-      lost_place_ = std::exchange(place_, std::nullopt);
-      abandoned_ = true;
+      abandoned_ = place_.get();
+      if (abandoned_) {
+        place_.give_up(abandoned_->lineage);
+      }
     }
-  }
-
-  /// Takes over where the spool ends: from there the log goes on.
-  void remember_place() {
-    const auto tail = spool_.tail();
-    const std::lock_guard lock(mutex_);
-    if (tail && !given_up_) {
-      const bool has_base = place_ && place_->lineage == tail->lineage && place_->has_base;
-      place_ = Place{.lineage = tail->lineage,
-                     .position = tail->position,
-                     .database = tail->database,
-                     .has_base = has_base};
-    }
-    given_up_ = false;
-  }
-
-  /// Called by the shipper: what the spool has does not follow what the repository has.
-  void give_up_place(const std::string& lineage) {
-    const std::lock_guard lock(mutex_);
-    if (!place_ || place_->lineage == lineage) {
-      place_.reset();
-      given_up_ = true;
-    }
-  }
-
-  bool is_given_up() const {
-    const std::lock_guard lock(mutex_);
-    return given_up_;
-  }
-
-  static metrics::Detachment reason_of(const Error& error) {
-    if (error.side() == Side::here) {
-      return metrics::Detachment::spool_failed;
-    }
-    return error.kind() == ErrorKind::protocol ? metrics::Detachment::bad_stream
-                                               : metrics::Detachment::link_lost;
   }
 
   /// At the bound of the spool the server is left alone until half of it is free.
@@ -354,203 +367,79 @@ class Agent::Work {
     metrics_.detached(metrics::Detachment::spool_full);
     log::error("spool is full; log detached until the repository takes it",
                {{"spool_bytes", spool_.bytes()}, {"max_bytes", spool_.max_bytes()}});
-    note_event("detached", "the spool was full, since the repository did not take the log");
+    if (const auto place = place_.get()) {
+      events_.note("detached", place->lineage, place->position.offset,
+                   "the spool was full, since the repository did not take the log");
+    }
     while (!stop.stop_requested() && spool_.bytes() > spool_.max_bytes() / 2) {
-      pause(milliseconds(200), stop);
+      flow::pause(milliseconds(200), stop);
     }
   }
 
   /// Looks at the shard every few seconds: whether to hop, and whether a snapshot is missing.
+  /// Returns why to hop, or none if it was stopped or the place is given up.
   NodeFault watch(const replica::Address& node, const Place& place, const std::stop_token& stop) {
-    AgentOptions options = current_options();
-    HopJudge judge(node, options.shard.read_from);
-    while (!stop.stop_requested()) {
-      see_to_snapshot(place, options, stop);
-      pause(options.watch_interval, stop);
-      if (stop.stop_requested() || is_given_up()) {
-        return NodeFault::none;
-      }
-      options = current_options();
+    HopJudge judge(node, current_options().shard.read_from);
+    while (!stop.stop_requested() && !place_.is_given_up()) {
+      const AgentOptions options = current_options();
       try {
-        const replica::Shard shard = replica::find_nodes(options.shard, stop);
-        const NodeFault fault = judge.consider(shard, {place.position.replid, received_.load()});
+        const replica::Shard shard = shard_.look(options.shard, stop);
+        const NodeFault fault = judge.consider(shard, {place.position.replid, received_});
         if (fault != NodeFault::none) {
           return fault;
         }
+        bases_.see_to_it(shard, base_options(options), place, stop);
       } catch (const Error& error) {
         log::debug("shard not looked at", {{"error", error.what()}});
       }
+      flow::pause(options.watch_interval, stop);
     }
     return NodeFault::none;
-  }
-
-  /// Takes a snapshot if the lineage has none, and again if that failed, under the floor.
-  void see_to_snapshot(const Place& place, const AgentOptions& options,
-                       const std::stop_token& stop) {
-    if (const auto outcome = snapshots_.take_outcome()) {
-      note_outcome(*outcome);
-    }
-    if (snapshots_.running()) {
-      return;
-    }
-    try {
-      if (needs_snapshot() == Needs::unknown) {
-        set_needs(has_snapshot(catalog_, kShard, place.lineage, stop) ? Needs::no : Needs::yes);
-      }
-      if (needs_snapshot() != Needs::yes || !may_sync_fully(options, stop)) {
-        return;
-      }
-      const replica::Shard shard = replica::find_nodes(options.shard, stop);
-      start_snapshot(shard, options, {.lineage = place.lineage, .taken = {}});
-    } catch (const Error& error) {
-      if (stop.stop_requested()) {
-        throw;
-      }
-      log::debug("snapshot not begun", {{"error", error.what()}});
-    }
-  }
-
-  void note_outcome(const SnapshotTaker::Outcome& outcome) {
-    if (!outcome.error) {
-      set_needs(Needs::no);
-      return;
-    }
-    if (outcome.error->kind() == ErrorKind::cancelled) {
-      return;
-    }
-    set_needs(Needs::yes);
-    log::warn("snapshot failed; the log goes on", {{"error", outcome.error->what()}});
-  }
-
-  void start_snapshot(const replica::Shard& shard, const AgentOptions& options,
-                      SnapshotTaker::Target target) {
-    const auto nodes = replica::choose_nodes(shard, options.shard.read_from, std::nullopt);
-    if (nodes.empty()) {
-      throw Error(Side::source, ErrorKind::unavailable,
-                  fmt::format("no node that read_from ({}) allows is healthy",
-                              replica::to_string(options.shard.read_from)));
-    }
-    backup::BackupOptions backup;
-    backup.source = replica::options_for(options.shard.source, nodes.front().address);
-    backup.pipeline = options.pipeline;
-    {
-      const std::lock_guard lock(mutex_);
-      last_full_sync_ = steady_clock::now();
-    }
-    metrics_.full_sync();
-    snapshots_.start(std::move(backup), std::move(target));
-  }
-
-  /// The floor between two full syncs of the shard, those of earlier processes included.
-  bool may_sync_fully(const AgentOptions& options, const std::stop_token& stop) {
-    std::optional<milliseconds> since;
-    {
-      const std::lock_guard lock(mutex_);
-      if (last_full_sync_) {
-        since = std::chrono::floor<milliseconds>(steady_clock::now() - *last_full_sync_);
-      }
-    }
-    if (!since) {
-      if (const auto last = last_backup_in_repository(stop)) {
-        since = clock_.now() - *last;
-      }
-    }
-    // A backup of the future is a clock that was set back: no reason to wait for it.
-    const bool may = !since || *since < milliseconds(0) || *since >= options.full_sync_min_interval;
-    metrics_.full_sync_deferred(!may);
-    const bool is_new = !std::exchange(deferred_, !may) && !may;
-    if (is_new) {
-      log::warn("full sync deferred by quotas.full_sync_min_interval",
-                {{"seconds_left", (options.full_sync_min_interval - *since).count() / 1000}});
-      note_event("full_sync_deferred", "a snapshot is missing, and the last one was too recent");
-    }
-    return may;
-  }
-
-  std::optional<Timestamp> last_backup_in_repository(const std::stop_token& stop) {
-    if (catalog::inspect(store_, stop) == catalog::Place::nothing) {
-      return std::nullopt;
-    }
-    return last_backup(catalog_, stop);
   }
 
   /// No node has the log any more, or there never was one: a snapshot, and the log from there.
   void begin_lineage(const replica::Shard& shard, const std::vector<Place>& lost,
                      const AgentOptions& options, const std::stop_token& stop) {
-    if (!may_sync_fully(options, stop)) {
-      pause(milliseconds(1000), stop);
+    const std::optional<Place> before = lost.empty() ? abandoned_ : std::optional(lost.front());
+    if (!bases_.may_sync(base_options(options), before, stop)) {
+      flow::pause(milliseconds(1000), stop);
       return;
     }
     std::set<std::string> taken;
     for (const Place& place : lost) {
       taken.insert(place.lineage);
     }
-    std::optional<Place> before;
-    {
-      const std::lock_guard lock(mutex_);
-      before = lost.empty() ? lost_place_ : std::optional(lost.front());
-      if (lost_place_) {
-        taken.insert(lost_place_->lineage);
-      }
+    if (before) {
+      taken.insert(before->lineage);
     }
-    start_snapshot(shard, options, {.lineage = std::nullopt, .taken = taken});
-    Place place = snapshots_.wait_for_place(stop);
+    const Place place = bases_.begin_lineage(shard, base_options(options), taken, stop);
     if (before) {
       note_gap(*before, place);
     }
     refused_since_.reset();
-    const std::lock_guard lock(mutex_);
-    place.has_base = true;
-    place_ = place;
-    lost_place_.reset();
-    abandoned_ = false;
+    abandoned_.reset();
+    place_.set(place);
   }
 
   void note_gap(const Place& before, const Place& after) {
     metrics_.gap();
-    const std::string detail = fmt::format(
-        "no server has the stream from offset {} of {} any more; lineage {} begins at offset {}",
-        before.position.offset, before.position.replid, after.lineage, after.position.offset);
     log::error("gap in the log: a new lineage begins", {{"lineage", before.lineage},
                                                         {"offset", before.position.offset},
                                                         {"new_lineage", after.lineage},
                                                         {"new_offset", after.position.offset}});
-    note_event_of(before.lineage, before.position.offset, "gap", detail);
-  }
-
-  /// An event at the present end of the log.
-  void note_event(const std::string& kind, const std::string& detail) {
-    std::optional<Place> place;
-    {
-      const std::lock_guard lock(mutex_);
-      place = place_ ? place_ : lost_place_;
-    }
-    if (place) {
-      note_event_of(place->lineage, place->position.offset, kind, detail);
-    }
-  }
-
-  void note_event_of(const std::string& lineage, std::int64_t offset, const std::string& kind,
-                     const std::string& detail) {
-    const Timestamp now = clock_.now();
-    try {
-      spool_.note({.id = to_compact(now) + "-" + random_hex(3),
-                   .kind = kind,
-                   .lineage = lineage,
-                   .offset = offset,
-                   .at = now,
-                   .detail = detail});
-    } catch (const Error& error) {
-      log::error("event not kept", {{"kind", kind}, {"error", error.what()}});
-    }
+    events_.note("gap", before.lineage, before.position.offset,
+                 fmt::format("no server has the stream from offset {} of {} any more; lineage {} "
+                             "begins at offset {}",
+                             before.position.offset, before.position.replid, after.lineage,
+                             after.position.offset));
   }
 
   void merge_for_ever(const std::stop_token& stop) {
     flow::work_in_background();
     while (!stop.stop_requested()) {
       const AgentOptions options = current_options();
-      pause(options.merge_interval, stop);
-      // Only the agent that ships may merge, and it has shipped once it holds the lock.
+      flow::pause(options.merge_interval, stop);
+      // Only the agent that ships may merge.
       if (stop.stop_requested() || !shipper_.working()) {
         continue;
       }
@@ -560,7 +449,7 @@ class Agent::Work {
                               {.source = options.source,
                                .shard = kShard,
                                .compression_level = options.pipeline.compression_level,
-                               .max_bytes = options.segment_max_bytes},
+                               .max_bytes = sealing_.max_bytes},
                               stop);
         for (std::size_t i = 0; i < merges; ++i) {
           metrics_.segments_merged();
@@ -573,43 +462,37 @@ class Agent::Work {
     }
   }
 
-  enum class Needs { no, yes, unknown };
-  Needs needs_snapshot() const {
-    const std::lock_guard lock(mutex_);
-    return needs_snapshot_;
-  }
-  void set_needs(Needs needs) {
-    const std::lock_guard lock(mutex_);
-    needs_snapshot_ = needs;
+  /// What nobody else tells whenever it changes.
+  void measure_for_ever(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      metrics_.spool(spool_.bytes(), spool_.max_bytes());
+      flow::pause(milliseconds(1000), stop);
+    }
   }
 
   store::ObjectStore& store_;
   metrics::AgentMetrics& metrics_;
   const Clock& clock_;
 
-  mutable std::mutex mutex_;  ///< Guards options_ and what says so below.
+  mutable std::mutex mutex_;  ///< Guards options_.
   AgentOptions options_;
-  std::optional<Place> place_;        ///< Where the log goes on, once known. Guarded.
-  std::optional<Place> lost_place_;   ///< Where it ended for good. Guarded.
-  bool given_up_ = false;             ///< The shipper wants another place. Guarded.
-  bool abandoned_ = false;            ///< The stream at the last place is malformed. Guarded.
-  Needs needs_snapshot_ = Needs::no;  // Guarded.
-  std::optional<steady_clock::time_point> last_full_sync_;  // Guarded.
-
-  // Of the control loop.
-  std::optional<steady_clock::time_point> refused_since_;
-  bool was_attached_ = false;
-  int malformed_tries_ = 0;
-
-  bool deferred_ = false;  ///< Of whoever asks may_sync_fully: the control loop or the watcher.
 
   catalog::Catalog catalog_;
   backup::Spool spool_;
+  EventNotes events_;
   backup::DurablePoint durable_;
   backup::SealingOptions sealing_;
   std::atomic<std::int64_t> received_{0};  ///< The offset that reading has come to.
   backup::LogShipper shipper_;
-  SnapshotTaker snapshots_;
+  BaseKeeper bases_;
+  ShardView shard_;
+  CurrentPlace place_;
+
+  // Of the control loop.
+  std::optional<Place> abandoned_;  ///< Where the stream is malformed for good.
+  std::optional<steady_clock::time_point> refused_since_;
+  bool was_attached_ = false;
+  int malformed_tries_ = 0;
 };
 
 Agent::Agent(store::ObjectStore& store, AgentOptions options, metrics::AgentMetrics& metrics,

@@ -8,8 +8,8 @@
 namespace keyrewind::daemon {
 
 SnapshotTaker::SnapshotTaker(catalog::Catalog& catalog, const std::string& shard,
-                             const Clock& clock)
-    : catalog_(catalog), shard_(shard), clock_(clock) {}
+                             metrics::AgentMetrics& metrics, const Clock& clock)
+    : catalog_(catalog), shard_(shard), metrics_(metrics), clock_(clock) {}
 
 SnapshotTaker::~SnapshotTaker() {
   stop();
@@ -52,6 +52,11 @@ void SnapshotTaker::take(backup::BackupOptions options, const Target& target,
 
 std::string SnapshotTaker::on_position(const Target& target, const replica::Position& position,
                                        const std::stop_token& stop) {
+  metrics_.full_sync();
+  {
+    const std::lock_guard lock(mutex_);
+    last_full_sync_ = std::chrono::steady_clock::now();
+  }
   std::string id = target.lineage.value_or("");
   if (!target.lineage) {
     const auto logs = catalog::list_logs(catalog_.store(), catalog_.source(), shard_, stop);
@@ -85,6 +90,16 @@ Place SnapshotTaker::wait_for_place(std::stop_token stop) const {
 std::optional<SnapshotTaker::Outcome> SnapshotTaker::take_outcome() {
   const std::lock_guard lock(mutex_);
   return std::exchange(outcome_, std::nullopt);
+}
+
+bool SnapshotTaker::has_outcome() const {
+  const std::lock_guard lock(mutex_);
+  return outcome_.has_value();
+}
+
+std::optional<std::chrono::steady_clock::time_point> SnapshotTaker::last_full_sync() const {
+  const std::lock_guard lock(mutex_);
+  return last_full_sync_;
 }
 
 void SnapshotTaker::stop() {

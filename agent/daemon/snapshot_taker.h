@@ -5,7 +5,9 @@
 #include "base/error.h"
 #include "catalog/catalog.h"
 #include "daemon/place.h"
+#include "metrics/agent_metrics.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -21,7 +23,8 @@ namespace keyrewind::daemon {
 class SnapshotTaker {
  public:
   /// The arguments must outlive the taker.
-  SnapshotTaker(catalog::Catalog& catalog, const std::string& shard, const Clock& clock);
+  SnapshotTaker(catalog::Catalog& catalog, const std::string& shard, metrics::AgentMetrics& metrics,
+                const Clock& clock);
   ~SnapshotTaker();
   SnapshotTaker(const SnapshotTaker&) = delete;
   SnapshotTaker& operator=(const SnapshotTaker&) = delete;
@@ -49,6 +52,10 @@ class SnapshotTaker {
     std::string lineage;
   };
   std::optional<Outcome> take_outcome();
+  bool has_outcome() const;
+
+  /// When a server last began a full sync for this taker.
+  std::optional<std::chrono::steady_clock::time_point> last_full_sync() const;
 
   /// Stops what is running, and waits for its end.
   void stop();
@@ -60,6 +67,7 @@ class SnapshotTaker {
 
   catalog::Catalog& catalog_;
   const std::string shard_;
+  metrics::AgentMetrics& metrics_;
   const Clock& clock_;
 
   mutable std::mutex mutex_;
@@ -68,6 +76,7 @@ class SnapshotTaker {
   std::optional<Place> place_;
   std::optional<Error> failure_;  ///< Of the last one.
   std::optional<Outcome> outcome_;
+  std::optional<std::chrono::steady_clock::time_point> last_full_sync_;
   std::jthread thread_;
 };
 
