@@ -27,24 +27,6 @@ constexpr auto kReadyLimit = 20s;
 constexpr auto kPollEvery = 5ms;
 constexpr int kPortTries = 5;
 
-/// A port that was free a moment ago.
-std::uint16_t free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  const bool found =
-      fd >= 0 && bind(fd, generic, size) == 0 && getsockname(fd, generic, &size) == 0;
-  const int number = errno;
-  close(fd);
-  if (!found) {
-    throw std::runtime_error("cannot find a free port: " + errno_text(number));
-  }
-  return ntohs(address.sin_port);
-}
-
 std::filesystem::path resolve(const std::string& program) {
   if (program.find('/') != std::string::npos) {
     return program;
@@ -122,6 +104,23 @@ std::string to_test_name(const std::string& server) {
     }
   }
   return name;
+}
+
+std::uint16_t free_port() {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  const bool found =
+      fd >= 0 && bind(fd, generic, size) == 0 && getsockname(fd, generic, &size) == 0;
+  const int number = errno;
+  close(fd);
+  if (!found) {
+    throw std::runtime_error("cannot find a free port: " + errno_text(number));
+  }
+  return ntohs(address.sin_port);
 }
 
 RedisServer::RedisServer(ServerOptions options)

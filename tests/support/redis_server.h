@@ -31,6 +31,9 @@ void require_server(const std::string& name);
 /// "redis-server-7.0" as a part of a test's name, "redis_server_7_0".
 std::string to_test_name(const std::string& server);
 
+/// A TCP port of the loopback that was free a moment ago.
+std::uint16_t free_port();
+
 /// How a server is started. What `args` say comes last and so wins.
 struct ServerOptions {
   std::string program = "redis-server-7.0";  ///< A name from all_servers(), or a path.

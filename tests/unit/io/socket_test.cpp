@@ -146,6 +146,52 @@ TEST_P(SocketOver, CanBeUsedOnWithAnotherTokenAfterAStop) {
   EXPECT_EQ(read_to_the_end(*socket), "+PONG\r\n");
 }
 
+TEST_P(SocketOver, ReadsOnlyWhatHasArrived) {
+  FakeServer server({test::expect("PING"), test::send("+PONG\r\n")}, GetParam());
+  const auto socket = connect_to(server);
+  Bytes into(100);
+  EXPECT_EQ(socket->read_arrived(into), std::nullopt);
+  EXPECT_FALSE(socket->wait_for_more(1ms, {}));
+
+  socket->write_all(as_bytes("*1\r\n$4\r\nPING\r\n"), kLong, {});
+
+  ASSERT_TRUE(socket->wait_for_more(kLong, {}));
+  EXPECT_EQ(socket->read_arrived(into), 7U);
+  EXPECT_EQ(as_text(ByteView(into).first(7)), "+PONG\r\n");
+  ASSERT_TRUE(socket->wait_for_more(kLong, {}));
+  EXPECT_EQ(socket->read_arrived(into), 0U);
+}
+
+TEST_P(SocketOver, IsWokenFromItsWait) {
+  FakeServer server({test::stay_silent()}, GetParam());
+  const auto socket = connect_to(server);
+  const std::jthread other([&] { socket->wake(); });
+  EXPECT_FALSE(socket->wait_for_more(1h, {}));
+}
+
+TEST_P(SocketOver, IsWokenOnceByAnyNumberOfCallsBefore) {
+  FakeServer server({test::stay_silent()}, GetParam());
+  const auto socket = connect_to(server);
+  socket->wake();
+  socket->wake();
+  EXPECT_FALSE(socket->wait_for_more(1h, {}));
+
+  std::stop_source stop;
+  const std::jthread other([&] { stop.request_stop(); });
+  const Error error = error_of([&] { socket->wait_for_more(1h, stop.get_token()); });
+  EXPECT_EQ(error.kind(), ErrorKind::cancelled);
+}
+
+TEST_P(SocketOver, IsNotWokenFromAReadOrWrite) {
+  FakeServer server({test::expect("PING"), test::send("+PONG\r\n")}, GetParam());
+  const auto socket = connect_to(server);
+  socket->wake();
+
+  socket->write_all(as_bytes("*1\r\n$4\r\nPING\r\n"), kLong, {});
+
+  EXPECT_EQ(read_to_the_end(*socket), "+PONG\r\n");
+}
+
 INSTANTIATE_TEST_SUITE_P(Transports, SocketOver,
                          testing::Values(FakeServer::Transport::unix, FakeServer::Transport::tcp),
                          [](const auto& transport) {
@@ -294,6 +340,35 @@ TEST_F(TlsSocket, CarriesBytesBothWays) {
   EXPECT_EQ(talk(*socket, "hello"), "olleh\n");
   socket->prefer_throughput();
   EXPECT_EQ(talk(*socket, "again"), "niaga\n");
+}
+
+TEST_F(TlsSocket, ReadsOnlyWhatHasArrived) {
+  const TlsServer server = serve();
+  const auto socket = connect(server, trusting());
+  Bytes into(100);
+  // The server's session tickets come as records without data for us.
+  while (socket->read_arrived(into) || socket->wait_for_more(1ms, {})) {
+  }
+
+  socket->write_all(as_bytes("hello\n"), kLong, {});
+  std::string back;
+  while (!back.ends_with('\n')) {
+    const auto got = socket->read_arrived(into);
+    ASSERT_TRUE(got || socket->wait_for_more(kLong, {}));
+    back += as_text(ByteView(into).first(got.value_or(0)));
+  }
+
+  EXPECT_EQ(back, "olleh\n");
+}
+
+TEST_F(TlsSocket, IsWokenFromItsWait) {
+  const TlsServer server = serve();
+  const auto socket = connect(server, trusting());
+  Bytes into(100);
+  while (socket->read_arrived(into) || socket->wait_for_more(1ms, {})) {
+  }
+  const std::jthread other([&] { socket->wake(); });
+  EXPECT_FALSE(socket->wait_for_more(1h, {}));
 }
 
 TEST_F(TlsSocket, CarriesMoreThanOneRecord) {
