@@ -2,12 +2,14 @@
 
 #include "backup/durable_point.h"
 #include "backup/spool.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "catalog/segment.h"
 #include "metrics/agent_metrics.h"
 #include "store/object_store.h"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -22,6 +24,8 @@ struct ShipperOptions {
   std::string source;
   std::string shard;
   int compression_level = 1;
+  std::chrono::milliseconds first_pause{500};  ///< Before a repository that failed is tried again …
+  std::chrono::milliseconds longest_pause{30000};  ///< … growing to this.
 };
 
 /// Carries sealed journals and events from the spool to the repository, in order and for ever.
@@ -61,6 +65,7 @@ class LogShipper {
   std::optional<ChainEnd> already_stored(const Spool::Sealed& sealed, const ChainEnd& before,
                                          std::stop_token stop);
   void drop(const Spool::Sealed& sealed);
+  void note_durable(const std::string& lineage, std::int64_t offset, Timestamp arrived);
   void note_success();
   void note_failure(const Error& error);
 
@@ -72,6 +77,7 @@ class LogShipper {
   const Clock& clock_;
   std::function<void(const std::string&)> broken_;
   std::unique_ptr<store::StoreLock> lock_;
+  bool opened_ = false;  ///< And what earlier processes left is cleared away.
   std::map<std::string, ChainEnd> ends_;
   std::atomic<bool> working_{false};
   bool failing_ = false;  ///< The last call to the repository did.

@@ -205,8 +205,7 @@ class Tail {
 
   /// Nothing may follow an order that was refused: it would seal what is not there.
   bool give(Order order, std::size_t bytes) {
-    refused_ =
-        refused_ || !orders_.push(std::move(order), bytes + kOrderBytes, kDiskPatience, {});
+    refused_ = refused_ || !orders_.push(std::move(order), bytes + kOrderBytes, kDiskPatience, {});
     return !refused_;
   }
 
