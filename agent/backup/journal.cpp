@@ -52,7 +52,7 @@ std::string encode(const JournalHead& head) {
   return json.dump();
 }
 
-JournalHead decode_head(ByteView text) {
+JournalHead parse_head(ByteView text) {
   const auto json = nlohmann::json::parse(as_text(text));
   JournalHead head{.source = json.at("source"),
                    .shard = json.at("shard"),
@@ -63,6 +63,15 @@ JournalHead decode_head(ByteView text) {
     head.database = json.at("database").get<std::uint64_t>();
   }
   return head;
+}
+
+/// Nothing if it is not what this version writes.
+std::optional<JournalHead> decode_head(ByteView text) {
+  try {
+    return parse_head(text);
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
 }
 
 void write_all(const io::Fd& file, std::array<iovec, 2> parts, const std::filesystem::path& path) {
@@ -91,6 +100,15 @@ iovec as_iovec(ByteView bytes) {
   return {const_cast<std::byte*>(bytes.data()), bytes.size()};
 }
 
+/// Whether all of `raw` is stream.
+bool feed(aof::Framer& framer, ByteView raw) {
+  try {
+    return framer.feed(raw) == raw.size();
+  } catch (const Error&) {
+    return false;  // What is safe before it stays so.
+  }
+}
+
 }  // namespace
 
 JournalWriter::JournalWriter(std::filesystem::path path, const JournalHead& head)
@@ -103,8 +121,13 @@ JournalWriter::JournalWriter(std::filesystem::path path, const JournalHead& head
   RecordHead record{.bytes = static_cast<std::uint32_t>(text.size())};
   std::memcpy(&record.at, kSignature.data(), kSignature.size());
   record.crc64 = checksum(record, as_bytes(text));
-  write_all(file_, {as_iovec(std::as_bytes(std::span(&record, 1))), as_iovec(as_bytes(text))},
-            path_);
+  try {
+    write_all(file_, {as_iovec(std::as_bytes(std::span(&record, 1))), as_iovec(as_bytes(text))},
+              path_);
+  } catch (const Error&) {
+    ::unlink(path_.c_str());
+    throw;
+  }
   bytes_ = sizeof record + text.size();
 }
 
@@ -132,8 +155,9 @@ JournalReader::JournalReader(std::filesystem::path path)
     if (std::memcmp(&record.at, kSignature.data(), kSignature.size()) == 0 &&
         record.bytes <= kMaxHead) {
       const ByteView text = read(record.bytes);
-      if (text.size() == record.bytes && checksum(record, text) == record.crc64) {
-        head_ = decode_head(text);
+      const bool is_whole = text.size() == record.bytes && checksum(record, text) == record.crc64;
+      if (auto decoded = is_whole ? decode_head(text) : std::nullopt) {
+        head_ = std::move(*decoded);
         return;
       }
     }
@@ -192,20 +216,23 @@ JournalSummary read_through(const std::filesystem::path& path) {
   JournalSummary summary;
   summary.head = reader.head();
   summary.replid = summary.head.position.replid;
+  summary.database = summary.head.database;
   aof::Framer framer(summary.head.position.offset, summary.head.database);
   summary.end = framer.safe();
   while (auto record = reader.next()) {
     switch (record->kind) {
-      case JournalRecord::Kind::data:
-        if (record->offset != framer.offset() || framer.feed(record->text) != record->text.size()) {
-          return summary;
-        }
+      case JournalRecord::Kind::data: {
+        const bool goes_on = record->offset == framer.offset() && feed(framer, record->text);
         if (framer.safe() != summary.end) {
           summary.end = framer.safe();
           summary.database = framer.safe_database();
           summary.last = record->at;
         }
+        if (!goes_on) {
+          return summary;
+        }
         break;
+      }
       case JournalRecord::Kind::renamed:
         summary.replid = std::string(as_text(record->text));
         break;

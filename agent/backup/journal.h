@@ -49,7 +49,7 @@ struct JournalRecord {
 /// broken; what was whole before stays readable.
 class JournalWriter {
  public:
-  /// Creates the file, which must not exist.
+  /// Creates the file, which must not exist; it is not left behind without its head.
   JournalWriter(std::filesystem::path path, const JournalHead& head);
 
   void write(const JournalRecord& record);
@@ -98,7 +98,8 @@ struct JournalSummary {
   Timestamp last{};                       ///< When its last byte before `end` had arrived.
 };
 
-/// Throws Error(corrupt) as JournalReader does.
+/// Reads on as far as the file is whole and its stream well-formed. Throws Error(corrupt) as
+/// JournalReader does.
 JournalSummary read_through(const std::filesystem::path& path);
 
 }  // namespace keyrewind::backup

@@ -8,8 +8,11 @@
 #include "catalog/segment_data.h"
 
 #include <algorithm>
-#include <iterator>
+#include <array>
+#include <map>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace keyrewind::backup {
@@ -23,36 +26,89 @@ std::uint64_t raw_bytes(const SegmentEntry& entry) {
   return static_cast<std::uint64_t>(entry.end - entry.begin);
 }
 
-/// Removes the segments that lie within one of a higher level.
-void remove_replaced(store::ObjectStore& store, std::vector<SegmentEntry>& segments,
-                     const std::stop_token& stop) {
-  const auto is_replaced = [&](const SegmentEntry& entry) {
-    return std::ranges::any_of(segments, [&](const SegmentEntry& other) {
-      return other.level > entry.level && other.begin <= entry.begin && entry.end <= other.end;
-    });
-  };
-  std::vector<SegmentEntry> kept;
-  for (const SegmentEntry& entry : segments) {
-    if (is_replaced(entry)) {
-      store.remove(entry.object, stop);
-    } else {
-      kept.push_back(entry);
+/// Finds what lies within a segment of a higher level, going through a list in its order: whatever
+/// reaches over a segment comes before it there.
+class Replacements {
+ public:
+  /// Nothing if no segment so far replaces `entry`.
+  const SegmentEntry* of(const SegmentEntry& entry) const {
+    for (std::size_t level = entry.level + 1; level < furthest_.size(); ++level) {
+      if (furthest_[level] != nullptr && furthest_[level]->end >= entry.end) {
+        return furthest_[level];
+      }
+    }
+    return nullptr;
+  }
+
+  void add(const SegmentEntry& entry) {
+    const SegmentEntry*& furthest = furthest_.at(entry.level);
+    if (furthest == nullptr || furthest->end < entry.end) {
+      furthest = &entry;
     }
   }
-  segments = std::move(kept);
+
+ private:
+  std::array<const SegmentEntry*, catalog::names::kMaxLevel + 1> furthest_{};
+};
+
+/// Whether the index of `entry` can be read; with a warning if not.
+bool is_sound(const store::ObjectStore& store, const SegmentEntry& entry,
+              const std::stop_token& stop) {
+  try {
+    return catalog::read_segment(store, entry, stop).has_value();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) {
+      throw;
+    }
+    log::warn("merged segment is damaged; what it was made of is kept", {{"error", error.what()}});
+    return false;
+  }
 }
 
-/// The first segments of `run`, all of one level and each beginning where the one before ends, that
-/// are worth merging; none if there are too few yet.
-Run first_batch(Run run, const MergeOptions& options) {
-  std::uint64_t bytes = 0;
-  std::size_t count = 0;
-  while (count < run.size() && count < options.count &&
-         bytes + raw_bytes(run[count]) <= options.max_bytes) {
-    bytes += raw_bytes(run[count++]);
+/// Removes the segments that lie within a sound one of a higher level. Returns what is left to be
+/// merged.
+std::vector<SegmentEntry> remove_replaced(store::ObjectStore& store, Run segments,
+                                          const std::stop_token& stop) {
+  Replacements replacements;
+  std::map<const SegmentEntry*, bool> sound;
+  std::vector<SegmentEntry> left;
+  for (const SegmentEntry& entry : segments) {
+    const SegmentEntry* by = replacements.of(entry);
+    replacements.add(entry);
+    if (by == nullptr) {
+      left.push_back(entry);
+      continue;
+    }
+    if (!sound.contains(by)) {
+      sound[by] = is_sound(store, *by, stop);
+    }
+    if (sound[by]) {
+      store.remove(entry.object, stop);
+    }
   }
-  const bool full = count == options.count || (count < run.size() && count > 1);
-  return full ? run.first(count) : Run();
+  return left;
+}
+
+/// The first segments of `run`, all of one level and each beginning where the one before ends.
+struct Batch {
+  std::size_t count = 0;  ///< So many fit into one.
+  bool is_full = false;   ///< Nothing that comes later will join them.
+};
+
+Batch first_batch(Run run, const MergeOptions& options) {
+  Batch batch;
+  std::uint64_t bytes = 0;
+  for (const SegmentEntry& entry : run) {
+    bytes += raw_bytes(entry);
+    if (batch.count == options.count || bytes > options.max_bytes ||
+        entry.last - run.front().last > options.max_span) {
+      batch.is_full = true;
+      return batch;
+    }
+    ++batch.count;
+  }
+  batch.is_full = batch.count == options.count;
+  return batch;
 }
 
 template <typename T>
@@ -141,28 +197,32 @@ Run same_level_run(Run run) {
   return run.first(count);
 }
 
+/// Like `merge`; what is damaged is no reason to leave the others.
+bool try_merge(store::ObjectStore& store, const std::string& lineage, Run run,
+               const MergeOptions& options, const std::stop_token& stop) {
+  try {
+    return merge(store, lineage, run, options, stop);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) {
+      throw;
+    }
+    log::warn("segments not merged", {{"error", error.what()}});
+    return false;
+  }
+}
+
 std::size_t merge_lineage(store::ObjectStore& store, const std::string& lineage, Run segments,
                           const MergeOptions& options, const std::stop_token& stop) {
   std::size_t merged = 0;
   while (!segments.empty()) {
     const Run run = same_level_run(segments);
-    const Run batch =
-        run.front().level < catalog::names::kMaxLevel ? first_batch(run, options) : Run();
-    if (batch.empty()) {
-      // One that is large enough stands alone; the ones behind it may still be merged.
-      const bool large = raw_bytes(run.front()) * 2 > options.max_bytes;
-      segments = segments.subspan(large ? 1 : run.size());
-      continue;
+    const bool can_rise = run.front().level < catalog::names::kMaxLevel;
+    const Batch batch = can_rise ? first_batch(run, options) : Batch{run.size(), false};
+    if (batch.is_full && batch.count > 1) {
+      merged += try_merge(store, lineage, run.first(batch.count), options, stop) ? 1U : 0U;
     }
-    try {
-      merged += merge(store, lineage, batch, options, stop) ? 1U : 0U;
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::corrupt) {
-        throw;
-      }
-      log::warn("segments not merged", {{"error", error.what()}});
-    }
-    segments = segments.subspan(batch.size());
+    // One that is large enough stands alone; the ones behind it may still be merged.
+    segments = segments.subspan(std::max<std::size_t>(batch.count, 1));
   }
   return merged;
 }
@@ -172,9 +232,10 @@ std::size_t merge_lineage(store::ObjectStore& store, const std::string& lineage,
 std::size_t merge_log(store::ObjectStore& store, const MergeOptions& options,
                       std::stop_token stop) {
   std::size_t merged = 0;
-  for (auto& [lineage, segments] : catalog::list_logs(store, options.source, options.shard, stop)) {
-    remove_replaced(store, segments, stop);
-    merged += merge_lineage(store, lineage, segments, options, stop);
+  const auto logs = catalog::list_logs(store, options.source, options.shard, stop);
+  for (const auto& [lineage, segments] : logs) {
+    const std::vector<SegmentEntry> left = remove_replaced(store, segments, stop);
+    merged += merge_lineage(store, lineage, left, options, stop);
   }
   return merged;
 }

@@ -2,6 +2,7 @@
 
 #include "store/object_store.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <stop_token>
@@ -15,13 +16,16 @@ struct MergeOptions {
   int compression_level = 1;
   std::size_t count = 32;                ///< So many segments of one level become one of the next.
   std::uint64_t max_bytes = 64U << 20U;  ///< Raw, of a merged segment.
+  /// Of a merged segment, as the names of the ones before tell: it bounds the marks in its index.
+  std::chrono::seconds max_span{3600};
 };
 
 /// One pass over the log of a shard: first removes the segments that a merged one of an earlier
 /// pass replaces, then merges what has gathered since. Every byte is covered by a whole segment at
 /// any moment, whatever ends the pass; what a reader has listed stays until the next pass.
 ///
-/// Every merged byte is checked on its way. Damaged segments are left as they are, with a warning.
+/// Every merged byte is checked on its way. Damaged segments are left as they are, with a warning,
+/// and so are those that a damaged one would replace.
 /// The caller holds the shard's agent lock. Returns how many merged segments were made.
 std::size_t merge_log(store::ObjectStore& store, const MergeOptions& options, std::stop_token stop);
 

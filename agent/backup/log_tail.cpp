@@ -249,11 +249,7 @@ class Tail {
     return std::clamp(left, milliseconds(0), kAckInterval);
   }
 
-  std::int64_t durable_offset() const {
-    const DurablePoint::Value value = durable_.get();
-    // Until the first segment of a lineage is stored nothing of it is.
-    return value.lineage == start_.lineage ? value.offset : 0;
-  }
+  std::int64_t durable_offset() const { return durable_.offset_of(start_.lineage); }
 
   void acknowledge() {
     last_ack_ = steady_clock::now();

@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kJournalEnding = ".journal";
 constexpr const char* kEventEnding = ".event";
+constexpr const char* kPartialEnding = ".partial";
 constexpr std::uint64_t kMaxEventBytes = 64U << 10U;
 
 fs::path make_folder(fs::path folder) {
@@ -38,6 +39,9 @@ io::Fd lock_folder(const fs::path& folder) {
     throw io::file_error(Side::here, errno, "open the spool folder", folder);
   }
   if (::flock(folder_file.number(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) {
+      throw io::file_error(Side::here, errno, "lock the spool folder", folder);
+    }
     throw Error(ErrorKind::busy,
                 fmt::format("the spool {} is in use by another agent; stop that one, or give this "
                             "one its own log.spool.dir",
@@ -73,6 +77,18 @@ std::uint64_t size_of(const fs::path& path) {
   return error ? 0 : size;
 }
 
+/// What the journal at `path` tells; nothing if not even its head can be read.
+std::optional<JournalSummary> try_read(const fs::path& path) {
+  try {
+    return read_through(path);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) {
+      throw;
+    }
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 Spool::Spool(SpoolOptions options, std::string source, std::string shard)
@@ -85,27 +101,23 @@ Spool::Spool(SpoolOptions options, std::string source, std::string shard)
 }
 
 void Spool::take_up() {
-  std::optional<std::pair<std::string, std::int64_t>> broken;  // Lineage and offset.
-  for (const auto& [number, path] : numbered_files(folder_, kJournalEnding)) {
+  const auto journals = numbered_files(folder_, kJournalEnding);
+  bool unreadable = false;
+  for (const auto& [number, path] : journals) {
     next_number_ = number + 1;
-    std::optional<JournalSummary> summary;
-    try {
-      summary = read_through(path);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::protocol) {
-        throw;
+    // Behind one that cannot be read nothing is known to follow.
+    const std::optional<JournalSummary> summary = unreadable ? std::nullopt : try_read(path);
+    unreadable = !summary;
+    if (!summary || !follows(*summary)) {
+      const bool was_being_begun = unreadable && number == journals.rbegin()->first;
+      if (!was_being_begun) {
+        log::warn("spooled journal does not follow the ones before; its bytes are asked for again",
+                  {{"journal", path.filename().string()}, {"bytes", size_of(path)}});
       }
+      remove_file(path);
+      continue;
     }
-    const bool follows = !summary || !tail_ || tail_->lineage != summary->head.lineage ||
-                         tail_->position.offset == summary->head.position.offset;
-    if (!summary || summary->end == summary->head.position.offset || !follows ||
-        summary->head.source != source_ || summary->head.shard != shard_) {
-      if (!follows) {
-        log::warn("spooled bytes do not follow the ones before and are asked for again",
-                  {{"journal", path.filename().string()},
-                   {"expected_offset", tail_->position.offset},
-                   {"found_offset", summary->head.position.offset}});
-      }
+    if (summary->end == summary->head.position.offset) {
       remove_file(path);
       continue;
     }
@@ -113,25 +125,43 @@ void Spool::take_up() {
                        .head = summary->head,
                        .end = summary->end,
                        .last = summary->last,
+                       .bytes = size_of(path),
                        .recovered = true});
-    sealed_bytes_ += size_of(path);
+    sealed_bytes_ += sealed_.back().bytes;
     tail_ = Tail{summary->head.lineage, {summary->replid, summary->end}, summary->database};
   }
-  for (const auto& entry : fs::directory_iterator(folder_)) {
-    if (entry.path().extension() == kEventEnding) {
-      try {
-        events_.push_back(
-            catalog::decode_event(io::read_file(entry.path(), kMaxEventBytes, Side::here)));
-      } catch (const Error& error) {
-        log::warn("spooled event cannot be read", {{"error", error.what()}});
-      }
-    }
-  }
+  take_up_events();
   if (!sealed_.empty()) {
     log::info(
         "spool taken up",
         {{"journals", sealed_.size()}, {"bytes", bytes()}, {"offset", tail_->position.offset}});
   }
+}
+
+/// Whether a journal is of this shard and goes on where the ones before end, or begins anew.
+bool Spool::follows(const JournalSummary& journal) const {
+  const JournalHead& head = journal.head;
+  return head.source == source_ && head.shard == shard_ &&
+         (!tail_ || tail_->lineage != head.lineage ||
+          tail_->position.offset == head.position.offset);
+}
+
+void Spool::take_up_events() {
+  std::vector<fs::path> unfinished;
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    if (entry.path().extension() == kPartialEnding) {
+      unfinished.push_back(entry.path());
+    } else if (entry.path().extension() == kEventEnding) {
+      try {
+        events_.push_back(
+            catalog::decode_event(io::read_file(entry.path(), kMaxEventBytes, Side::here)));
+      } catch (const Error& error) {
+        log::warn("spooled event cannot be read",
+                  {{"event", entry.path().filename().string()}, {"error", error.what()}});
+      }
+    }
+  }
+  std::ranges::for_each(unfinished, remove_file);
 }
 
 std::optional<Spool::Tail> Spool::tail() const {
@@ -142,9 +172,8 @@ std::optional<Spool::Tail> Spool::tail() const {
 void Spool::begin(const std::string& lineage, const replica::Position& position,
                   std::optional<std::uint64_t> database) {
   JournalHead head{source_, shard_, lineage, position, database};
-  const fs::path path = folder_ / fmt::format("{:010}{}", next_number_, kJournalEnding);
+  const fs::path path = folder_ / fmt::format("{:010}{}", next_number_++, kJournalEnding);
   writer_ = std::make_unique<JournalWriter>(path, head);
-  ++next_number_;
   head_ = std::move(head);
   appended_ = position.offset;
   current_bytes_ = writer_->bytes();
@@ -192,10 +221,17 @@ void Spool::finish_current(Tail tail) {
     return;
   }
   const Timestamp last = end == appended_ ? last_ : read_through(writer->path()).last;
+  const std::uint64_t bytes =
+      size_of(writer->path());  // More than was written if the disk is full.
   const std::lock_guard lock(mutex_);
   tail_ = std::move(tail);
-  sealed_.push_back({writer->path(), head_, end, last, false});
-  sealed_bytes_ += writer->bytes();
+  sealed_.push_back({.path = writer->path(),
+                     .head = head_,
+                     .end = end,
+                     .last = last,
+                     .bytes = bytes,
+                     .recovered = false});
+  sealed_bytes_ += bytes;
   changed_.notify_all();
 }
 
@@ -229,10 +265,13 @@ bool Spool::wait_until_shipped(std::chrono::milliseconds patience) const {
 }
 
 void Spool::remove_first() {
+  const Sealed first = [&] {
+    const std::lock_guard lock(mutex_);
+    return sealed_.front();
+  }();
+  remove_file(first.path);
+  sealed_bytes_ -= first.bytes;
   const std::lock_guard lock(mutex_);
-  const fs::path path = sealed_.front().path;
-  sealed_bytes_ -= size_of(path);
-  remove_file(path);
   sealed_.pop_front();
   changed_.notify_all();
 }

@@ -80,7 +80,8 @@ class Spool {
     JournalHead head;
     std::int64_t end = 0;
     Timestamp last{};
-    bool recovered = false;  ///< By this process, from an earlier one.
+    std::uint64_t bytes = 0;  ///< Of the file.
+    bool recovered = false;   ///< By this process, from an earlier one.
   };
 
   /// Waits for the oldest sealed journal, which stays first until it is removed; or for an event:
@@ -93,7 +94,7 @@ class Spool {
   /// Waits until `shipped` or the time is over; says which.
   bool wait_until_shipped(std::chrono::milliseconds patience) const;
 
-  /// Removes the oldest sealed journal.
+  /// Removes the oldest sealed journal. Only the thread that calls `next` may do so.
   void remove_first();
 
   /// Keeps an event until it is stored; the same way out as journals, but in any order. Survives
@@ -104,6 +105,8 @@ class Spool {
 
  private:
   void take_up();
+  bool follows(const JournalSummary& journal) const;
+  void take_up_events();
   std::filesystem::path event_file(const catalog::Event& event) const;
   void finish_current(Tail tail);
 

@@ -114,7 +114,7 @@ class Agent::Work {
                   .shard = kShard,
                   .compression_level = options_.pipeline.compression_level},
                  metrics, clock),
-        bases_(catalog_, kShard, events_, metrics, clock) {
+        bases_(catalog_, kShard, events_, durable_, metrics, clock) {
     reload(options_);
     if (const auto tail = spool_.tail()) {
       place_.set(
@@ -328,7 +328,7 @@ class Agent::Work {
     bases_.follow(place);
     if (!place_.get()) {
       // What the repository says that it has is durable, whoever stored it.
-      durable_.move({place.lineage, place.position.offset});
+      durable_.move(place.lineage, place.position.offset);
       place_.set(place);
     }
     metrics_.attached();

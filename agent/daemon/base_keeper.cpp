@@ -13,13 +13,15 @@ namespace keyrewind::daemon {
 using std::chrono::milliseconds;
 
 BaseKeeper::BaseKeeper(catalog::Catalog& catalog, const std::string& shard, EventNotes& events,
-                       metrics::AgentMetrics& metrics, const Clock& clock)
+                       backup::DurablePoint& durable, metrics::AgentMetrics& metrics,
+                       const Clock& clock)
     : catalog_(catalog),
       shard_(shard),
       events_(events),
+      durable_(durable),
       metrics_(metrics),
       clock_(clock),
-      taker_(catalog, shard, metrics, clock) {}
+      taker_(catalog, shard, durable, metrics, clock) {}
 
 std::optional<milliseconds> BaseKeeper::since_last_sync(std::stop_token stop) const {
   if (const auto last = taker_.last_full_sync()) {
@@ -73,17 +75,14 @@ void BaseKeeper::start(const replica::Shard& shard, const Options& options,
 Place BaseKeeper::begin_lineage(const replica::Shard& shard, const Options& options,
                                 std::set<std::string> taken, std::stop_token stop) {
   start(shard, options, {.lineage = std::nullopt, .taken = std::move(taken)});
-  Place place = taker_.wait_for_place(std::move(stop));
-  place.has_base = true;
-  return place;
+  return taker_.wait_for_place(std::move(stop));
 }
 
 void BaseKeeper::follow(const Place& place) {
   base_ = place.has_base ? Base::there : Base::unknown;
-}
-
-bool BaseKeeper::has_work() const {
-  return taker_.has_outcome() || (base_ != Base::there && !taker_.running());
+  if (place.has_base) {
+    durable_.has_base(place.lineage);
+  }
 }
 
 void BaseKeeper::see_to_it(const replica::Shard& shard, const Options& options, const Place& place,
@@ -94,6 +93,9 @@ void BaseKeeper::see_to_it(const replica::Shard& shard, const Options& options, 
   }
   if (base_ == Base::unknown) {
     base_ = has_snapshot(catalog_, shard_, place.lineage, stop) ? Base::there : Base::missing;
+    if (base_ == Base::there) {
+      durable_.has_base(place.lineage);
+    }
   }
   if (base_ == Base::missing && may_sync(options, place, stop)) {
     start(shard, options, {.lineage = place.lineage, .taken = {}});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "backup/durable_point.h"
 #include "backup/snapshot_upload.h"
 #include "base/clock.h"
 #include "catalog/catalog.h"
@@ -18,8 +19,8 @@
 
 namespace keyrewind::daemon {
 
-/// Sees to it that a lineage has a snapshot that its log begins with, and that the server is not
-/// asked for one too often.
+/// Sees to it that a lineage has a snapshot that its log begins with, tells the durable point when
+/// it has, and keeps the server from being asked for one too often.
 ///
 /// Two threads use it, never at the same time: the one that decides where the log is read, and the
 /// one that watches the shard meanwhile.
@@ -34,7 +35,7 @@ class BaseKeeper {
 
   /// The arguments must outlive the keeper.
   BaseKeeper(catalog::Catalog& catalog, const std::string& shard, EventNotes& events,
-             metrics::AgentMetrics& metrics, const Clock& clock);
+             backup::DurablePoint& durable, metrics::AgentMetrics& metrics, const Clock& clock);
 
   /// Whether the floor allows a full sync now, backups of other runs included. If not, the first
   /// time, it is logged and noted as an event of `place`, if there is one. Throws
@@ -54,9 +55,6 @@ class BaseKeeper {
   void see_to_it(const replica::Shard& shard, const Options& options, const Place& place,
                  std::stop_token stop);
 
-  /// Whether `see_to_it` has something to do, and so needs to know the shard.
-  bool has_work() const;
-
   void stop() { taker_.stop(); }
 
  private:
@@ -69,6 +67,7 @@ class BaseKeeper {
   catalog::Catalog& catalog_;
   const std::string shard_;
   EventNotes& events_;
+  backup::DurablePoint& durable_;
   metrics::AgentMetrics& metrics_;
   const Clock& clock_;
   SnapshotTaker taker_;

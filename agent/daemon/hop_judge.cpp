@@ -48,7 +48,7 @@ NodeFault HopJudge::fault_of(const replica::Shard& shard) const {
   if (!is_healthy(*node)) {
     return NodeFault::primary_lost;
   }
-  if (node->info.position.offset < freshest_before_) {
+  if (is_behind(*node)) {
     return NodeFault::behind;
   }
   const bool is_primary = node->info.role == Role::primary;
@@ -62,9 +62,25 @@ NodeFault HopJudge::fault_of(const replica::Shard& shard) const {
   return NodeFault::none;
 }
 
+/// Offsets of other histories, such as that of a primary that was replaced, say nothing. Nor does
+/// an unknown position.
+bool HopJudge::is_behind(const Node& node) const {
+  const replica::Position& now = node.info.position;
+  return !now.replid.empty() && std::ranges::any_of(before_, [&](const replica::Position& before) {
+    return before.replid == now.replid && before.offset > now.offset;
+  });
+}
+
 bool HopJudge::can_replace(const Node& node, NodeFault fault) const {
-  return node.address != current_ && is_healthy(node) &&
-         (fault != NodeFault::replica_exists || node.info.role == Role::replica);
+  if (node.address == current_ || !is_healthy(node)) {
+    return false;
+  }
+  // The next look would find the same fault, or go back.
+  if (fault == NodeFault::behind) {
+    return !is_behind(node);
+  }
+  return fault != NodeFault::replica_exists ||
+         (node.info.role == Role::replica && !is_behind(node));
 }
 
 NodeFault HopJudge::consider(const replica::Shard& shard, const replica::Position& received) {
@@ -74,15 +90,14 @@ NodeFault HopJudge::consider(const replica::Shard& shard, const replica::Positio
   const NodeFault fault = fault_of(shard);
   times_seen_ = fault == last_fault_ ? times_seen_ + 1 : 1;
   last_fault_ = fault;
-  for (const Node& node : shard.nodes) {
-    freshest_before_ = std::max(freshest_before_, node.info.position.offset);
-  }
-  if (fault == NodeFault::none || times_seen_ < kTimes) {
-    return NodeFault::none;
-  }
-  const auto others = replica::choose_nodes(shard, policy_, received);
+  const bool holds = fault != NodeFault::none && times_seen_ >= kTimes;
   const bool can_hop =
-      std::ranges::any_of(others, [&](const Node& node) { return can_replace(node, fault); });
+      holds && std::ranges::any_of(replica::choose_nodes(shard, policy_, received),
+                                   [&](const Node& node) { return can_replace(node, fault); });
+  before_.clear();
+  for (const Node& node : shard.nodes) {
+    before_.push_back(node.info.position);
+  }
   return can_hop ? fault : NodeFault::none;
 }
 

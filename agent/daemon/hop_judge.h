@@ -3,8 +3,8 @@
 #include "replica/nodes.h"
 #include "replica/position.h"
 
-#include <cstdint>
 #include <string_view>
+#include <vector>
 
 namespace keyrewind::daemon {
 
@@ -13,7 +13,7 @@ enum class NodeFault {
   none,
   silent,          ///< It does not answer.
   primary_lost,    ///< A replica without its primary.
-  behind,          ///< It has not reached what another node had some seconds ago.
+  behind,          ///< It has not reached what another node of its history had some seconds ago.
   replica_exists,  ///< It is the primary, and a replica could spare it.
   wrong_role,      ///< What `read_from` does not allow.
 };
@@ -32,13 +32,14 @@ class HopJudge {
 
  private:
   NodeFault fault_of(const replica::Shard& shard) const;
+  bool is_behind(const replica::Node& node) const;
   bool can_replace(const replica::Node& node, NodeFault fault) const;
 
   const replica::Address current_;
   const replica::ReadFrom policy_;
   NodeFault last_fault_ = NodeFault::none;
-  int times_seen_ = 0;                ///< Of the last fault, in a row.
-  std::int64_t freshest_before_ = 0;  ///< The furthest offset that any node had the last time.
+  int times_seen_ = 0;                     ///< Of the last fault, in a row.
+  std::vector<replica::Position> before_;  ///< Of all nodes, the last time.
 };
 
 }  // namespace keyrewind::daemon

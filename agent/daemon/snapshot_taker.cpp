@@ -8,8 +8,9 @@
 namespace keyrewind::daemon {
 
 SnapshotTaker::SnapshotTaker(catalog::Catalog& catalog, const std::string& shard,
-                             metrics::AgentMetrics& metrics, const Clock& clock)
-    : catalog_(catalog), shard_(shard), metrics_(metrics), clock_(clock) {}
+                             backup::DurablePoint& durable, metrics::AgentMetrics& metrics,
+                             const Clock& clock)
+    : catalog_(catalog), shard_(shard), durable_(durable), metrics_(metrics), clock_(clock) {}
 
 SnapshotTaker::~SnapshotTaker() {
   stop();
@@ -38,6 +39,7 @@ void SnapshotTaker::take(backup::BackupOptions options, const Target& target,
   Progress progress;
   try {
     outcome.backup = backup::take_backup(catalog_, options, clock_, progress, stop).commit.id;
+    durable_.has_base(outcome.lineage);
   } catch (const Error& error) {
     outcome.error = error;
   } catch (const std::exception& error) {
@@ -90,11 +92,6 @@ Place SnapshotTaker::wait_for_place(std::stop_token stop) const {
 std::optional<SnapshotTaker::Outcome> SnapshotTaker::take_outcome() {
   const std::lock_guard lock(mutex_);
   return std::exchange(outcome_, std::nullopt);
-}
-
-bool SnapshotTaker::has_outcome() const {
-  const std::lock_guard lock(mutex_);
-  return outcome_.has_value();
 }
 
 std::optional<std::chrono::steady_clock::time_point> SnapshotTaker::last_full_sync() const {

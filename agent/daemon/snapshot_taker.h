@@ -1,5 +1,6 @@
 #pragma once
 
+#include "backup/durable_point.h"
 #include "backup/take_backup.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -19,12 +20,13 @@
 
 namespace keyrewind::daemon {
 
-/// Takes backups in a thread of its own, one at a time, while the log goes on.
+/// Takes backups in a thread of its own, one at a time, while the log goes on. One that succeeds
+/// gives its lineage a base, which the durable point is told at once.
 class SnapshotTaker {
  public:
   /// The arguments must outlive the taker.
-  SnapshotTaker(catalog::Catalog& catalog, const std::string& shard, metrics::AgentMetrics& metrics,
-                const Clock& clock);
+  SnapshotTaker(catalog::Catalog& catalog, const std::string& shard, backup::DurablePoint& durable,
+                metrics::AgentMetrics& metrics, const Clock& clock);
   ~SnapshotTaker();
   SnapshotTaker(const SnapshotTaker&) = delete;
   SnapshotTaker& operator=(const SnapshotTaker&) = delete;
@@ -52,7 +54,6 @@ class SnapshotTaker {
     std::string lineage;
   };
   std::optional<Outcome> take_outcome();
-  bool has_outcome() const;
 
   /// When a server last began a full sync for this taker.
   std::optional<std::chrono::steady_clock::time_point> last_full_sync() const;
@@ -67,6 +68,7 @@ class SnapshotTaker {
 
   catalog::Catalog& catalog_;
   const std::string shard_;
+  backup::DurablePoint& durable_;
   metrics::AgentMetrics& metrics_;
   const Clock& clock_;
 
