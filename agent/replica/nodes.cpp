@@ -15,6 +15,9 @@ namespace keyrewind::replica {
 
 namespace {
 
+/// A node that is healthy answers in milliseconds.
+constexpr std::chrono::milliseconds kProbeTimeout{2000};
+
 using Role = ReplicationInfo::Role;
 
 /// Takes what stands before the next `separator` off the front of `text`.
@@ -282,6 +285,7 @@ void Search::note(const Error& error) {
 /// A node that hangs must not keep the others waiting.
 SourceOptions Search::probe(const Address& address) const {
   SourceOptions options = options_for(options_.source, address);
+  options.connect_timeout = std::min(options.connect_timeout, kProbeTimeout);
   options.silence_timeout = options.connect_timeout;
   return options;
 }
