@@ -53,7 +53,6 @@ void LogShipper::run(std::stop_token stop) {
       if (stop.stop_requested() || !is_worth_retrying(error)) {
         throw;
       }
-      ends_.clear();
       again = true;
       note_failure(error);
       flow::pause(next_pause, stop);
