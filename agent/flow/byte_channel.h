@@ -26,9 +26,9 @@ class ByteChannel {
   ByteChannel(const ByteChannel&) = delete;
   ByteChannel& operator=(const ByteChannel&) = delete;
 
-  /// Puts `item`, which counts as `bytes`, in, at most `patience` after there is room for it. An
-  /// item that is larger than the whole channel goes into an empty one. Returns false, without
-  /// having taken it, if there was no room in time.
+  /// Puts `item`, which counts as `bytes`, in as soon as there is room for it. An item that is
+  /// larger than the whole channel goes into an empty one. Returns false, and the item is gone, if
+  /// there was no room within `patience`.
   [[nodiscard]] bool push(T item, std::size_t bytes, std::chrono::milliseconds patience,
                           std::stop_token stop) {
     std::unique_lock lock(mutex_);
@@ -57,7 +57,8 @@ class ByteChannel {
     items_.pop_front();
     bytes_ -= bytes;
     lock.unlock();
-    has_room_.notify_one();
+    // What waits needs unequal room: the one that fits must not be passed over.
+    has_room_.notify_all();
     return std::move(item);
   }
 
