@@ -3,6 +3,8 @@
 #include "cli/commands.h"
 #include "cli/progress_display.h"
 #include "restore/data_directory.h"
+#include "restore/moment.h"
+#include "restore/resolve.h"
 #include "restore/restore_plan.h"
 #include "restore/server_data.h"
 #include "restore/throwaway_server.h"
@@ -12,6 +14,8 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include <chrono>
+#include <cstdint>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -25,6 +29,7 @@ using restore::Layout;
 
 struct RestoreArguments {
   std::string id = "latest";
+  std::string at;  ///< Empty: the backup's own moment.
   std::string target;
   std::string layout = "auto";
   std::string server_config;
@@ -34,17 +39,6 @@ struct RestoreArguments {
   bool dry_run = false;
   bool force = false;
 };
-
-/// "redis 7.0" is a version; anything else a program to be asked.
-std::optional<rdb::ServerVersion> server_version(const std::string& text) {
-  if (text.empty()) {
-    return std::nullopt;
-  }
-  if (const auto version = rdb::parse_server_version(text)) {
-    return version;
-  }
-  return restore::ask_version({text});
-}
 
 restore::RestoreRequest to_request(const RestoreArguments& arguments) {
   restore::RestoreRequest request;
@@ -57,7 +51,14 @@ restore::RestoreRequest to_request(const RestoreArguments& arguments) {
   if (!arguments.server_config.empty()) {
     request.server_config = arguments.server_config;
   }
-  request.server = server_version(arguments.server);
+  // "redis 7.0" is a version; anything else a program to be asked.
+  if (!arguments.server.empty()) {
+    request.server = rdb::parse_server_version(arguments.server);
+    if (!request.server) {
+      request.program = restore::ServerProgram{arguments.server};
+      request.server = restore::ask_version(*request.program);
+    }
+  }
   request.force = arguments.force;
   return request;
 }
@@ -83,11 +84,15 @@ class Teller {
   const bool json_;
 };
 
-nlohmann::ordered_json to_json(const restore::RestorePlan& plan, const catalog::Commit& commit,
+nlohmann::ordered_json to_json(const restore::RestorePlan& plan, const restore::RestorePoint& point,
                                const std::string& outcome) {
+  const catalog::Commit& commit = point.base.commit;
   return {{"outcome", outcome},
           {"backup", commit.id},
           {"created", to_rfc3339(commit.created)},
+          {"at", to_rfc3339(point.at)},
+          {"offset", point.offset},
+          {"lineage", point.window.lineage},
           {"target", plan.target.string()},
           {"layout", to_string(plan.layout)},
           {"files", plan.files},
@@ -95,18 +100,35 @@ nlohmann::ordered_json to_json(const restore::RestorePlan& plan, const catalog::
           {"keys", commit.keys},
           {"bytes", plan.bytes},
           {"stored_bytes", plan.stored_bytes},
+          {"segments", plan.segments},
+          {"log_bytes", plan.log_bytes},
+          {"estimated_seconds", plan.estimated_seconds},
           {"needs", plan.needs},
           {"objections", plan.objections},
           {"notes", plan.notes}};
 }
 
-void describe(const restore::RestorePlan& plan, const catalog::Commit& commit,
+/// "about 3s": no fractions of what is a guess.
+std::string about(std::uint64_t seconds) {
+  return seconds < 60 ? fmt::format("about {}s", seconds)
+                      : "about " + to_human(std::chrono::seconds(seconds));
+}
+
+void describe(const restore::RestorePlan& plan, const restore::RestorePoint& point,
               const std::string& repository, const Teller& teller) {
+  const catalog::Commit& commit = point.base.commit;
   teller.say(fmt::format("backup   {} of {}, taken {} from {}, in {}", commit.id, commit.source,
                          to_rfc3339(commit.created), commit.server, repository));
-  teller.say(fmt::format("data     {}, {} of RDB, {} to fetch",
+  if (point.needs_log()) {
+    teller.say(fmt::format("moment   {}, offset {} of lineage {}", to_rfc3339(point.at),
+                           point.offset, point.window.lineage));
+    teller.say(fmt::format("log      {} from {} segment{}", to_human_size(plan.log_bytes),
+                           plan.segments, plan.segments == 1 ? "" : "s"));
+  }
+  teller.say(fmt::format("data     {}, {} of RDB, {} to fetch, {}",
                          commit.opaque ? "keys not counted" : fmt::format("{} keys", commit.keys),
-                         to_human_size(plan.bytes), to_human_size(plan.stored_bytes)));
+                         to_human_size(plan.bytes - plan.log_bytes),
+                         to_human_size(plan.stored_bytes), about(plan.estimated_seconds)));
   teller.say(fmt::format("target   {}, layout {} ({})", plan.target.string(),
                          to_string(plan.layout), plan.layout_reason));
   for (const std::string& file : plan.files) {
@@ -122,7 +144,8 @@ void describe(const restore::RestorePlan& plan, const catalog::Commit& commit,
 
 /// The backup to restore; nothing if there never was one and that is all right.
 std::optional<catalog::Commit> find_backup(const RestoreArguments& arguments,
-                                           catalog::Catalog& catalog, const std::stop_token& stop) {
+                                           const catalog::Catalog& catalog,
+                                           const std::stop_token& stop) {
   try {
     return catalog.find(arguments.id, stop);
   } catch (const Error& error) {
@@ -155,20 +178,31 @@ void refuse_old_data(const restore::RestorePlan& plan, bool force) {
   }
 }
 
-void carry_out(const RestoreArguments& arguments, const catalog::Commit& commit,
+/// What to restore; nothing if there never was a backup and that is all right.
+std::optional<restore::Resolved> resolve(const RestoreArguments& arguments,
+                                         const std::optional<restore::Moment>& moment,
+                                         const catalog::Catalog& catalog,
+                                         const std::stop_token& stop) {
+  // `find_backup` says what is the matter where there is nothing at all.
+  const bool by_moment_alone = moment && arguments.id == "latest" && catalog.ever_backed_up(stop);
+  if (by_moment_alone) {
+    return restore::resolve_moment(catalog, *moment, std::nullopt, stop);
+  }
+  const auto commit = find_backup(arguments, catalog, stop);
+  if (!commit) {
+    return std::nullopt;
+  }
+  return moment ? restore::resolve_moment(catalog, *moment, commit->id, stop)
+                : restore::resolve_backup(catalog, *commit, stop);
+}
+
+void carry_out(const RestoreArguments& arguments, const restore::Resolved& resolved,
                Repository& repository, Invocation& invocation, const Teller& teller) {
   catalog::Catalog& catalog = repository.catalog();
-  const auto manifest = catalog.manifest(commit, invocation.stop);
-  if (manifest.snapshots.size() != 1) {
-    throw Error(ErrorKind::failed,
-                fmt::format("backup {} has {} shards and can't go into one data folder", commit.id,
-                            manifest.snapshots.size()));
-  }
-  const catalog::Snapshot& snapshot = manifest.snapshots.front();
-  const auto plan = restore::plan_restore(to_request(arguments), manifest, snapshot);
-  describe(plan, commit, catalog.store().url(), teller);
+  const auto plan = restore::plan_restore(to_request(arguments), resolved.manifest, resolved.point);
+  describe(plan, resolved.point, catalog.store().url(), teller);
   if (arguments.dry_run) {
-    teller.finish(to_json(plan, commit, "planned"));
+    teller.finish(to_json(plan, resolved.point, "planned"));
   }
   refuse_old_data(plan, arguments.force);
   refuse_objections(plan, arguments.force);
@@ -183,13 +217,14 @@ void carry_out(const RestoreArguments& arguments, const catalog::Commit& commit,
   Progress progress;
   const auto result = [&] {
     const ProgressDisplay display("restore", progress, invocation.global);
-    return restore::restore_to_directory(catalog.store(), manifest, snapshot, plan, options, clock,
-                                         progress, invocation.stop);
+    return restore::restore_to_directory(
+        {catalog, resolved.manifest, resolved.point, options, progress, invocation.stop}, plan,
+        clock);
   }();
   const auto took = clock.now() - started;
   teller.say(fmt::format("restored {} in {}; start the server on {}", to_human_size(plan.bytes),
                          to_human(took), plan.target.string()));
-  auto json = to_json(plan, commit, "restored");
+  auto json = to_json(plan, resolved.point, "restored");
   json["seconds"] = static_cast<double>(took.count()) / 1000.0;
   if (result.moved_aside) {
     json["moved_aside"] = result.moved_aside->string();
@@ -202,6 +237,8 @@ void run(const RestoreArguments& arguments, Invocation& invocation) {
   // The configuration is read before the folder is looked at, the repository only after: a start
   // with data in place costs nothing.
   Repository repository(invocation.global);
+  const auto moment =
+      arguments.at.empty() ? std::nullopt : std::optional(restore::parse_moment(arguments.at));
   const restore::ServerConfig server_config = restore::server_config_of(to_request(arguments));
   if (!arguments.dry_run) {
     restore::clear_unfinished_restore(arguments.target);
@@ -211,14 +248,14 @@ void run(const RestoreArguments& arguments, Invocation& invocation) {
     teller.finish({{"outcome", "data_present"}, {"target", arguments.target}});
     return;
   }
-  const auto commit = find_backup(arguments, repository.catalog(), invocation.stop);
-  if (!commit) {
+  const auto resolved = resolve(arguments, moment, repository.catalog(), invocation.stop);
+  if (!resolved) {
     teller.say(fmt::format("{} has never been backed up to {}: nothing to restore",
                            repository.config().source.name, repository.config().repository.url));
     teller.finish({{"outcome", "no_backup"}, {"target", arguments.target}});
     return;
   }
-  carry_out(arguments, *commit, repository, invocation, teller);
+  carry_out(arguments, *resolved, repository, invocation, teller);
 }
 
 }  // namespace
@@ -228,18 +265,22 @@ void add_restore_command(CLI::App& app, Invocation& invocation) {
   auto* command = app.add_subcommand("restore", "Put a backup into a server's data folder");
   command->add_option("backup", arguments->id, "Its id or a beginning of it, or latest")
       ->capture_default_str();
+  command->add_option("--at", arguments->at,
+                      "The moment: a time such as 2026-11-20T13:02:21Z, latest, offset:N, or "
+                      "before:EVENT-ID; default: the backup's own");
   command->add_option("--target", arguments->target, "The data folder")->required();
   command
       ->add_option("--layout", arguments->layout,
-                   "Files to write: rdb, aof, both, or auto: as --server-config says, else both")
+                   "Files to write: rdb, aof, both, or auto: as --server-config says, else both "
+                   "(with --at and no server program that makes the RDB: aof)")
       ->check(CLI::IsMember({"auto", "rdb", "aof", "both"}))
       ->capture_default_str();
   command->add_option("--server-config", arguments->server_config,
                       "redis.conf or valkey.conf of the server that will start there");
   command->add_option(
       "--server", arguments->server,
-      "That server's version (\"valkey 8.1\") or program, to check that it can load "
-      "the backup");
+      "That server's version (\"valkey 8.1\") or program, to check that it can load the backup; "
+      "with --at, a program also makes the RDB of that moment");
   command->add_flag("--if-empty", arguments->if_empty,
                     "Succeed without doing anything if the folder holds a server's data");
   command->add_flag("--if-backup-exists", arguments->if_backup_exists,

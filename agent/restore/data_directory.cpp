@@ -1,6 +1,5 @@
 #include "restore/data_directory.h"
 
-#include "aof/layout.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "io/file.h"
@@ -12,9 +11,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <functional>
 #include <map>
 #include <system_error>
 #include <utility>
@@ -85,26 +82,35 @@ void write_file(const fs::path& path, std::string_view content) {
 /// data came from.
 class Marker {
  public:
-  Marker(fs::path target, const catalog::Manifest& manifest, const catalog::Snapshot& snapshot,
+  Marker(const RestorePlan& plan, const catalog::Manifest& manifest, const RestorePoint& point,
          const Clock& clock)
-      : target_(std::move(target)), clock_(clock), started_(clock.now()) {
-    fields_ = {{"kind", "keyrewind-restore"}, {"format", 1},
-               {"backup", manifest.id},       {"source", manifest.source},
-               {"replid", snapshot.replid},   {"offset", snapshot.offset},
-               {"bytes", snapshot.rdb.bytes}, {"started", to_rfc3339(started_)}};
+      : target_(plan.target), clock_(clock), started_(clock.now()) {
+    fields_ = {{"kind", "keyrewind-restore"},
+               {"format", 1},
+               {"backup", manifest.id},
+               {"source", manifest.source},
+               {"lineage", point.window.lineage},
+               {"replid", point.base.snapshot.replid},
+               {"offset", point.offset},
+               {"at", to_rfc3339(point.at)},
+               {"bytes", plan.bytes},
+               {"started", to_rfc3339(started_)}};
   }
 
   /// Before anything is written.
   void running() { write("running"); }
 
-  /// Before anything gets its name. `placing` is each top-level name with its inode.
-  void placing(const std::map<std::string, std::uint64_t>& placing) {
+  /// Before anything gets its name. `placing` is each top-level name with its inode;
+  /// `increment_bytes` tells an increment that a server has appended to.
+  void placing(const std::map<std::string, std::uint64_t>& placing, std::uint64_t increment_bytes) {
     fields_["placing"] = placing;
+    fields_["increment_bytes"] = increment_bytes;
     write("running");
   }
 
   void done() {
     fields_.erase("placing");
+    fields_.erase("increment_bytes");
     const auto now = clock_.now();
     fields_["finished"] = to_rfc3339(now);
     fields_["duration_seconds"] = static_cast<double>((now - started_).count()) / 1000.0;
@@ -124,7 +130,7 @@ class Marker {
 };
 
 /// Whether what a killed restore put in place is still as it left it.
-bool is_untouched(const fs::path& path, std::uint64_t inode) {
+bool is_untouched(const fs::path& path, std::uint64_t inode, std::uint64_t increment_bytes) {
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0 || info.st_ino != inode) {
     return false;
@@ -133,7 +139,8 @@ bool is_untouched(const fs::path& path, std::uint64_t inode) {
     return true;
   }
   for (const auto& entry : fs::directory_iterator(path)) {
-    if (entry.path().filename().string().ends_with(".incr.aof") && entry.file_size() != 0) {
+    if (entry.path().filename().string().ends_with(".incr.aof") &&
+        entry.file_size() != increment_bytes) {
       return false;
     }
   }
@@ -153,12 +160,12 @@ nlohmann::json read_marker(const fs::path& marker) {
 /// Builds the new data beside the old, then swaps.
 class DirectoryRestore {
  public:
-  DirectoryRestore(const RestorePlan& plan, const catalog::Manifest& manifest,
-                   const catalog::Snapshot& snapshot, const Clock& clock)
+  DirectoryRestore(const RestorePlan& plan, const Origin& origin, const Clock& clock)
       : plan_(plan),
+        origin_(origin),
         clock_(clock),
         temporary_(plan.target / kTemporary),
-        marker_(plan.target, manifest, snapshot, clock) {}
+        marker_(plan, origin.manifest, origin.point, clock) {}
 
   DirectoryRestore(const DirectoryRestore&) = delete;
   DirectoryRestore& operator=(const DirectoryRestore&) = delete;
@@ -174,7 +181,7 @@ class DirectoryRestore {
     }
   }
 
-  RestoreResult run(const std::function<void(const fs::path&)>& write_rdb) {
+  RestoreResult run() {
     make_folder(plan_.target);
     const io::Fd lock = lock_folder(plan_.target);
     if (find_server_data(plan_.target, plan_.server_config) != plan_.old_data) {
@@ -185,49 +192,26 @@ class DirectoryRestore {
     marker_.running();
     begun_ = true;
     make_folder(temporary_);
-    build(write_rdb);
+    build();
     RestoreResult result{plan_.files, place()};
     done_ = true;
     return result;
   }
 
  private:
-  void build(const std::function<void(const fs::path&)>& write_rdb) {
+  void build() {
     const ServerConfig& config = plan_.server_config;
     const fs::path dump = temporary_ / config.dbfilename;
     const fs::path folder = temporary_ / config.aof.folder;
-    if (plan_.layout == Layout::rdb) {
-      write_rdb(dump);
-      return;
+    if (plan_.layout == Layout::aof) {
+      write_aof(origin_, folder, config.aof);
+    } else {
+      write_rdb(origin_, plan_.maker, dump);
     }
-    make_folder(folder);
-    const fs::path base = folder / config.aof.base_file();
-    write_rdb(base);
-    // The server appends to this one, so that the base stays as it was restored.
-    write_file(folder / config.aof.increment_file(), "");
-    write_file(folder / config.aof.manifest_file(), aof::manifest_of(config.aof));
     if (plan_.layout == Layout::both) {
-      // No server ever changes an RDB in place, so two names for one file are safe.
-      if (link(base.c_str(), dump.c_str()) != 0) {
-        copy_instead_of_link(base, dump);
-      }
+      write_aof(dump, folder, config.aof);
     }
     io::sync_folder(temporary_, Side::here);
-  }
-
-  static void copy_instead_of_link(const fs::path& from, const fs::path& to) {
-    const io::Fd file = io::open_to_read(from, Side::here);
-    std::uint64_t left = fs::file_size(from);
-    io::AtomicFile copy(to, Side::here);
-    Bytes buffer(1U << 20U);
-    for (std::uint64_t offset = 0; left > 0;) {
-      const auto part = std::span(buffer).first(std::min<std::uint64_t>(left, buffer.size()));
-      io::read_exactly(file, offset, part, from, Side::here);
-      copy.append(part);
-      offset += part.size();
-      left -= part.size();
-    }
-    copy.commit();
   }
 
   /// The top-level names of what was built.
@@ -248,7 +232,7 @@ class DirectoryRestore {
       inodes[name] = inode_of(temporary_ / name);
     }
     const auto moved = move_old_data_aside();
-    marker_.placing(inodes);
+    marker_.placing(inodes, increment_bytes());
     placing_ = true;
     for (const std::string& name : built()) {
       rename_path(temporary_ / name, plan_.target / name);
@@ -257,6 +241,13 @@ class DirectoryRestore {
     marker_.done();
     remove_tree(temporary_);
     return moved;
+  }
+
+  std::uint64_t increment_bytes() const {
+    const aof::Names& names = plan_.server_config.aof;
+    return plan_.layout == Layout::rdb
+               ? 0
+               : fs::file_size(temporary_ / names.folder / names.increment_file());
   }
 
   std::optional<fs::path> move_old_data_aside() {
@@ -273,6 +264,7 @@ class DirectoryRestore {
   }
 
   const RestorePlan& plan_;
+  const Origin& origin_;
   const Clock& clock_;
   const fs::path temporary_;
   Marker marker_;
@@ -299,9 +291,10 @@ bool clear_unfinished_restore(const fs::path& target) {
   }
   log::warn("unfinished restore cleared away", {{"target", target.string()}});
   if (fields.contains("placing") && fields["placing"].is_object()) {
+    const std::uint64_t increment_bytes = fields.value("increment_bytes", std::uint64_t{0});
     for (const auto& [name, inode] : fields["placing"].items()) {
       if (name.find('/') == std::string::npos && inode.is_number_unsigned() &&
-          is_untouched(target / name, inode.get<std::uint64_t>())) {
+          is_untouched(target / name, inode.get<std::uint64_t>(), increment_bytes)) {
         remove_tree(target / name);
       }
     }
@@ -311,21 +304,9 @@ bool clear_unfinished_restore(const fs::path& target) {
   return true;
 }
 
-RestoreResult restore_to_directory(store::ObjectStore& store, const catalog::Manifest& manifest,
-                                   const catalog::Snapshot& snapshot, const RestorePlan& plan,
-                                   const ReadOptions& options, const Clock& clock,
-                                   Progress& progress, std::stop_token stop) {
-  DirectoryRestore restore(plan, manifest, snapshot, clock);
-  return restore.run(
-      [&](const fs::path& path) { export_rdb(store, snapshot, path, options, progress, stop); });
-}
-
-void export_rdb(store::ObjectStore& store, const catalog::Snapshot& snapshot, const fs::path& path,
-                const ReadOptions& options, Progress& progress, std::stop_token stop) {
-  io::AtomicFile file(path, Side::here);
-  read_snapshot(
-      store, snapshot, options, [&](ByteView raw) { file.append(raw); }, progress, std::move(stop));
-  file.commit(io::AtomicFile::IfExists::replace);
+RestoreResult restore_to_directory(const Origin& origin, const RestorePlan& plan,
+                                   const Clock& clock) {
+  return DirectoryRestore(plan, origin, clock).run();
 }
 
 }  // namespace keyrewind::restore

@@ -1,21 +1,17 @@
 #pragma once
 
 #include "base/clock.h"
-#include "base/progress.h"
-#include "catalog/manifest.h"
-#include "restore/read_snapshot.h"
+#include "restore/moment_files.h"
 #include "restore/restore_plan.h"
-#include "store/object_store.h"
 
 #include <filesystem>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <vector>
 
-/// A server's data folder, filled from a snapshot.
+/// A server's data folder, filled from a snapshot and the log behind it.
 ///
-/// The RDB is written into `.keyrewind-tmp/` in the target, verified and synced there, and renamed
+/// The data is written into `.keyrewind-tmp/` in the target, verified and synced there, and renamed
 /// into place as the last step; `.keyrewind-restore.json` says how far it got. A restore that was
 /// killed leaves the marker `running` and is redone from the start: what it left is known from the
 /// marker and removed first. Files get mode 0640 and folders 0750 less the umask, the owner is
@@ -33,17 +29,11 @@ struct RestoreResult {
 /// Must run before `find_server_data` decides whether the target is in use.
 bool clear_unfinished_restore(const std::filesystem::path& target);
 
-/// Carries `plan` out. Old data is moved to `.keyrewind-old-<time>/`, never removed.
-/// Throws Error(failed) if the disk is full or not writable, corrupt if the snapshot is; then
-/// nothing is in place and old data is untouched.
-RestoreResult restore_to_directory(store::ObjectStore& store, const catalog::Manifest& manifest,
-                                   const catalog::Snapshot& snapshot, const RestorePlan& plan,
-                                   const ReadOptions& options, const Clock& clock,
-                                   Progress& progress, std::stop_token stop);
-
-/// Writes the snapshot's RDB as the file `path`, whole or not at all, replacing what is there.
-void export_rdb(store::ObjectStore& store, const catalog::Snapshot& snapshot,
-                const std::filesystem::path& path, const ReadOptions& options, Progress& progress,
-                std::stop_token stop);
+/// Carries `plan` out, which was made for `origin.point`. Old data is moved to
+/// `.keyrewind-old-<time>/`, never removed. Throws Error(failed) if the disk is full or not
+/// writable, corrupt if the snapshot or the log is; then nothing is in place and old data is
+/// untouched.
+RestoreResult restore_to_directory(const Origin& origin, const RestorePlan& plan,
+                                   const Clock& clock);
 
 }  // namespace keyrewind::restore

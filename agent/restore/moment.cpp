@@ -428,13 +428,12 @@ class Finder {
   /// The snapshot to begin with.
   const SnapshotPoint& base_of(const std::string& name, const Window& window,
                                std::int64_t offset) const {
-    if (backup_) {
-      const SnapshotPoint* const base = base_in(window);
+    if (const SnapshotPoint* const base = base_in(window)) {
       if (base->snapshot.offset > offset) {
         throw no_backup(
             fmt::format("{} is offset {}, but backup {} was taken later, at offset {}; leave it "
                         "out to use an earlier one",
-                        name, offset, *backup_, base->snapshot.offset));
+                        name, offset, base->commit.id, base->snapshot.offset));
       }
       return *base;
     }

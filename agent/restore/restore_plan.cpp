@@ -3,13 +3,16 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "io/file.h"
+#include "restore/rdb_maker.h"
 #include "restore/server_data.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <string>
 #include <system_error>
+#include <utility>
 
 namespace keyrewind::restore {
 namespace {
@@ -19,21 +22,73 @@ namespace fs = std::filesystem;
 /// Beside the RDB itself: manifest, marker, and what the file system needs for them.
 constexpr std::uint64_t kSmallFiles = 64U << 10U;
 
-void choose_layout(const RestoreRequest& request, RestorePlan& plan) {
+/// Bytes a second for the estimate, on an ordinary machine: fetched, inflated and written, and
+/// loaded by a server.
+constexpr std::uint64_t kWrittenPerSecond = 100'000'000;
+constexpr std::uint64_t kLoadedPerSecond = 50'000'000;
+
+/// As the user or the server's configuration says; nothing if neither does.
+std::optional<Layout> wanted_layout(const RestoreRequest& request, RestorePlan& plan) {
   if (request.layout) {
-    plan.layout = *request.layout;
     plan.layout_reason = "as asked for";
-  } else if (plan.server_config.appendonly) {
-    plan.layout = *plan.server_config.appendonly ? Layout::aof : Layout::rdb;
-    plan.layout_reason =
-        fmt::format("appendonly {} in {}", *plan.server_config.appendonly ? "yes" : "no",
-                    request.server_config->string());
-  } else {
-    plan.layout = Layout::both;
-    plan.layout_reason = request.server_config
-                             ? request.server_config->string() + " does not set appendonly"
-                             : "no --server-config given";
+    return request.layout;
   }
+  if (plan.server_config.appendonly) {
+    const bool appendonly = *plan.server_config.appendonly;
+    plan.layout_reason = fmt::format("appendonly {} in {}", appendonly ? "yes" : "no",
+                                     request.server_config->string());
+    return appendonly ? Layout::aof : Layout::rdb;
+  }
+  plan.layout_reason = request.server_config
+                           ? request.server_config->string() + " does not set appendonly"
+                           : "no --server-config given";
+  return std::nullopt;
+}
+
+void choose_layout(const RestoreRequest& request, const catalog::Manifest& manifest,
+                   const RestorePoint& point, RestorePlan& plan) {
+  const auto wanted = wanted_layout(request, plan);
+  plan.layout = wanted.value_or(Layout::both);
+  if (!point.needs_log() || plan.layout == Layout::aof) {
+    return;
+  }
+  try {
+    plan.maker = find_rdb_maker(request.program, request.server, manifest, point.base.snapshot);
+  } catch (const Error& error) {
+    if (wanted || error.kind() != ErrorKind::config) {
+      throw;
+    }
+    plan.layout = Layout::aof;
+    plan.notes.push_back(
+        fmt::format("the target server must run with appendonly yes, or it would start empty: {}",
+                    error.what()));
+  }
+}
+
+/// What of the log is needed.
+void measure_log(const RestorePoint& point, RestorePlan& plan) {
+  plan.log_bytes = static_cast<std::uint64_t>(point.offset - point.base.snapshot.offset);
+  for (const catalog::Segment& segment : point.window.segments) {
+    if (segment.end <= point.base.snapshot.offset || segment.begin >= point.offset) {
+      continue;
+    }
+    ++plan.segments;
+    std::int64_t at = segment.begin;
+    for (const codec::Frame& frame : segment.frames) {
+      const std::int64_t end = at + frame.raw_bytes;
+      if (end > point.base.snapshot.offset && at < point.offset) {
+        plan.stored_bytes += frame.stored_bytes;
+      }
+      at = end;
+    }
+  }
+}
+
+std::uint64_t estimate(const RestorePlan& plan) {
+  const std::uint64_t writing = plan.bytes / kWrittenPerSecond;
+  const std::uint64_t making =
+      plan.maker ? plan.bytes / kLoadedPerSecond + plan.bytes / kWrittenPerSecond : 0;
+  return std::max<std::uint64_t>(1, writing + making);
 }
 
 void name_files(RestorePlan& plan) {
@@ -61,6 +116,52 @@ void check_server_version(const RestoreRequest& request, const rdb::Summary& sum
     plan.notes.push_back(fmt::format(
         "the target server's version is not known (--server tells it); this needs {} or newer",
         plan.needs));
+  }
+}
+
+/// Whether a log of `source` may have commands that `target` does not know. Valkey began as Redis
+/// 7.2.
+bool may_lack_commands(const rdb::ServerVersion& target, const rdb::ServerVersion& source) {
+  using Product = rdb::ServerVersion::Product;
+  constexpr std::pair kFork(7, 2);
+  const std::pair source_release(source.major, source.minor);
+  if (target.product == source.product) {
+    return std::pair(target.major, target.minor) < source_release;
+  }
+  return source.product != Product::redis || source_release > kFork;
+}
+
+void check_log_commands(const RestoreRequest& request, const catalog::Manifest& manifest,
+                        const RestorePoint& point, RestorePlan& plan) {
+  const auto source = source_server(manifest, point.base.snapshot);
+  if (point.needs_log() && request.server && source &&
+      may_lack_commands(*request.server, *source)) {
+    plan.objections.push_back(
+        fmt::format("the log was written by {}, and {} may not know all of its commands",
+                    rdb::to_string(*source), rdb::to_string(*request.server)));
+  }
+}
+
+/// A SELECT of a database that the target hasn't would put what follows into the wrong one.
+void check_log_databases(const RestoreRequest& request, const catalog::Manifest& manifest,
+                         const RestorePoint& point, RestorePlan& plan) {
+  const auto server = manifest.servers.find(point.base.snapshot.shard);
+  if (!point.needs_log() || server == manifest.servers.end() ||
+      !server->second.config.contains("databases")) {
+    return;
+  }
+  const std::uint64_t databases = databases_of(manifest, point.base.snapshot);
+  if (databases <= plan.server_config.databases) {
+    return;
+  }
+  if (request.server_config) {
+    plan.objections.push_back(fmt::format(
+        "the source has {} databases, the target {}: what the log writes to further ones would end "
+        "up in others",
+        databases, plan.server_config.databases));
+  } else {
+    plan.notes.push_back(
+        fmt::format("the source has {} databases; the target server must have as many", databases));
   }
 }
 
@@ -127,10 +228,12 @@ void check_target(const RestoreRequest& request, RestorePlan& plan) {
                                      request.server_config->string(), dir, plan.target.string()));
   }
   const std::uint64_t free = io::free_bytes(exists ? plan.target : parent, Side::here);
-  if (free < plan.bytes + kSmallFiles) {
+  // While a server makes the RDB, what it makes it from is there, too.
+  const std::uint64_t needed = (plan.maker ? 2 * plan.bytes : plan.bytes) + kSmallFiles;
+  if (free < needed) {
     plan.objections.push_back(fmt::format("{} has {} free, {} are needed; free some space",
                                           plan.target.string(), to_human_size(free),
-                                          to_human_size(plan.bytes + kSmallFiles)));
+                                          to_human_size(needed)));
   }
 }
 
@@ -153,17 +256,23 @@ ServerConfig server_config_of(const RestoreRequest& request) {
 }
 
 RestorePlan plan_restore(const RestoreRequest& request, const catalog::Manifest& manifest,
-                         const catalog::Snapshot& snapshot) {
+                         const RestorePoint& point) {
+  const catalog::Snapshot& snapshot = point.base.snapshot;
   RestorePlan plan;
   plan.target = request.target;
+  plan.notes = point.notes;
   plan.server_config = server_config_of(request);
-  plan.bytes = snapshot.rdb.bytes;
   plan.stored_bytes = snapshot.object.bytes;
-  choose_layout(request, plan);
+  measure_log(point, plan);
+  plan.bytes = snapshot.rdb.bytes + plan.log_bytes;
+  choose_layout(request, manifest, point, plan);
+  plan.estimated_seconds = estimate(plan);
   name_files(plan);
   check_server_version(request, snapshot.rdb, plan);
+  check_log_commands(request, manifest, point, plan);
   check_memory(manifest, snapshot, plan);
   check_databases(snapshot.rdb, plan);
+  check_log_databases(request, manifest, point, plan);
   check_modules(snapshot.rdb, plan);
   check_target(request, plan);
   return plan;

@@ -1,5 +1,6 @@
 #include "restore/throwaway_server.h"
 
+#include "aof/layout.h"
 #include "base/error.h"
 #include "io/fd.h"
 #include "io/file.h"
@@ -13,6 +14,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <sstream>
 #include <system_error>
@@ -23,6 +25,11 @@ namespace {
 
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
+
+constexpr const char* kSocket = "server.sock";
+
+/// How long a server may be busy saving.
+constexpr std::chrono::hours kSaveTimeout{24};
 
 std::vector<std::string> split_words(const std::string& command) {
   std::istringstream stream(command);
@@ -85,6 +92,58 @@ int start(const std::vector<std::string>& words, const fs::path& folder, int out
                             errno_text(number)));
   }
   return pid;
+}
+
+io::Fd open_folder(const fs::path& path) {
+  io::Fd folder(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) {
+    throw io::file_error(Side::here, errno, "open folder", path);
+  }
+  return folder;
+}
+
+std::vector<std::string> common_options(const ThrowawayData& data) {
+  return {"--port",
+          "0",
+          "--unixsocket",
+          kSocket,
+          "--unixsocketperm",
+          "700",
+          "--dir",
+          ".",
+          "--dbfilename",
+          "dump.rdb",
+          "--save",
+          "",
+          "--daemonize",
+          "no",
+          "--logfile",
+          "",
+          "--databases",
+          std::to_string(data.databases)};
+}
+
+std::vector<std::string> options_for(ThrowawayData::Form form) {
+  if (form == ThrowawayData::Form::rdb) {
+    return {"--appendonly", "no"};
+  }
+  const aof::Names names;
+  // A replica leaves expired keys to its primary and so keeps them. Nobody can listen on port 0.
+  return {"--appendonly",
+          "yes",
+          "--appenddirname",
+          names.folder,
+          "--appendfilename",
+          names.stem,
+          "--aof-load-truncated",
+          "no",
+          "--auto-aof-rewrite-percentage",
+          "0",
+          "--appendfsync",
+          "no",
+          "--replicaof",
+          "127.0.0.1",
+          "0"};
 }
 
 io::Fd create_file(const fs::path& path) {
@@ -158,16 +217,12 @@ rdb::ServerVersion ask_version(const ServerProgram& program) {
 }
 
 ThrowawayServer::ThrowawayServer(const ServerProgram& program, const fs::path& folder,
-                                 std::uint64_t databases, std::stop_token stop)
-    : command_(program.command), folder_(folder) {
+                                 const ThrowawayData& data, std::stop_token stop)
+    : command_(program.command), folder_(folder), folder_fd_(open_folder(folder)) {
   std::vector<std::string> words = split_words(program.command);
-  const std::vector<std::string> options{
-      "--port",           "0",        "--unixsocket", "server.sock",
-      "--unixsocketperm", "700",      "--dir",        ".",
-      "--dbfilename",     "dump.rdb", "--save",       "",
-      "--appendonly",     "no",       "--daemonize",  "no",
-      "--logfile",        "",         "--databases",  std::to_string(databases)};
-  words.insert(words.end(), options.begin(), options.end());
+  for (const auto& options : {common_options(data), options_for(data.form)}) {
+    words.insert(words.end(), options.begin(), options.end());
+  }
   const io::Fd log = create_file(folder_ / "server.log");
   pid_ = start(words, folder_, log.number());
   try {
@@ -182,9 +237,16 @@ ThrowawayServer::~ThrowawayServer() {
   kill();
 }
 
-void ThrowawayServer::wait_until_loaded(const std::stop_token& stop) {
+replica::SourceOptions ThrowawayServer::address() const {
+  // A socket's path may have 107 bytes, the folder's more.
   replica::SourceOptions options;
-  options.address = replica::parse_address("unix://" + (folder_ / "server.sock").string());
+  options.address = replica::parse_address(
+      fmt::format("unix:///proc/self/fd/{}/{}", folder_fd_.number(), kSocket));
+  return options;
+}
+
+void ThrowawayServer::wait_until_loaded(const std::stop_token& stop) {
+  const replica::SourceOptions options = address();
   while (true) {
     if (stop.stop_requested()) {
       throw Error(ErrorKind::cancelled, "stopped");
@@ -222,8 +284,35 @@ std::string ThrowawayServer::info(const std::string& field) const {
   return info_.substr(value, info_.find("\r\n", value) - value);
 }
 
+std::uint64_t ThrowawayServer::number(const std::string& field) const {
+  const std::string text = info(field);
+  std::uint64_t number = 0;
+  if (std::from_chars(text.data(), text.data() + text.size(), number).ec != std::errc()) {
+    throw Error(ErrorKind::failed, fmt::format("the INFO of {} has no {}", command_, field));
+  }
+  return number;
+}
+
+void ThrowawayServer::save(std::stop_token stop) {
+  replica::SourceOptions options = address();
+  options.silence_timeout = kSaveTimeout;
+  try {
+    replica::Connection connection(options, stop);
+    const resp::Reply reply = connection.call({"SAVE"});
+    if (reply.kind != resp::Reply::Kind::error) {
+      return;
+    }
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) {
+      throw;
+    }
+  }
+  throw Error(ErrorKind::failed, fmt::format("{} could not save an RDB: {}", command_,
+                                             telling_line(read_log(folder_ / "server.log"))));
+}
+
 void ThrowawayServer::fail_with_log() {
-  throw Error(ErrorKind::corrupt, fmt::format("{} did not load the snapshot: {}", command_,
+  throw Error(ErrorKind::corrupt, fmt::format("{} did not load the data: {}", command_,
                                               telling_line(read_log(folder_ / "server.log"))));
 }
 

@@ -1,43 +1,17 @@
 #include "restore/verify.h"
 
 #include "base/error.h"
-#include "base/random.h"
 #include "base/size.h"
 #include "io/file.h"
-#include "restore/data_directory.h"
+#include "restore/moment_files.h"
+#include "restore/scratch_folder.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
-
-#include <cerrno>
-#include <charconv>
-#include <system_error>
 
 namespace keyrewind::restore {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A folder of our own under `parent`, removed at the end.
-class ScratchFolder {
- public:
-  explicit ScratchFolder(const fs::path& parent) : path_(parent / ("keyrewind-" + random_hex(4))) {
-    if (mkdir(path_.c_str(), 0700) != 0) {
-      throw io::file_error(Side::here, errno, "make folder", path_);
-    }
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-
-  const fs::path& path() const noexcept { return path_; }
-
- private:
-  fs::path path_;
-};
 
 /// A server program and what it says of itself.
 struct Loader {
@@ -78,15 +52,6 @@ Loader find_loader(const VerifyOptions& options, const rdb::Summary& summary,
   }
 }
 
-std::uint64_t number_in(const ThrowawayServer& server, const std::string& field) {
-  const std::string text = server.info(field);
-  std::uint64_t number = 0;
-  if (std::from_chars(text.data(), text.data() + text.size(), number).ec != std::errc()) {
-    throw Error(ErrorKind::failed, fmt::format("the server's INFO has no {}", field));
-  }
-  return number;
-}
-
 /// A verification leaves no hash uncompared.
 ReadOptions thorough(ReadOptions options) {
   options.check_object = true;
@@ -108,14 +73,14 @@ void load(const catalog::Catalog& catalog, const catalog::Manifest& manifest,
   const Loader loader = find_loader(options, snapshot.rdb, manifest, snapshot.shard);
   check_room(options.temporary, snapshot.rdb.bytes);
   const ScratchFolder scratch(options.temporary);
-  export_rdb(catalog.store(), snapshot, scratch.path() / "dump.rdb", thorough(options.read),
-             progress, stop);
+  write_snapshot(catalog.store(), snapshot, thorough(options.read), scratch.path() / "dump.rdb",
+                 progress, stop);
 
   const std::uint64_t databases =
       snapshot.rdb.databases.empty() ? 16 : snapshot.rdb.databases.rbegin()->first + 1;
-  const ThrowawayServer server(loader.program, scratch.path(), databases, stop);
-  const std::uint64_t loaded = number_in(server, "rdb_last_load_keys_loaded");
-  const std::uint64_t expired = number_in(server, "rdb_last_load_keys_expired");
+  const ThrowawayServer server(loader.program, scratch.path(), {.databases = databases}, stop);
+  const std::uint64_t loaded = server.number("rdb_last_load_keys_loaded");
+  const std::uint64_t expired = server.number("rdb_last_load_keys_expired");
   if (!snapshot.rdb.opaque() && loaded + expired != snapshot.rdb.keys()) {
     throw Error(Side::repository, ErrorKind::corrupt,
                 fmt::format("{} loaded {} keys and found {} expired, the manifest counts {}",
