@@ -51,16 +51,21 @@ class Replacements {
   std::array<const SegmentEntry*, catalog::names::kMaxLevel + 1> furthest_{};
 };
 
+/// A damaged version looks like a newer one.
+bool is_unreadable(const Error& error) {
+  return error.kind() == ErrorKind::corrupt || error.kind() == ErrorKind::incompatible;
+}
+
 /// Whether the index of `entry` can be read; with a warning if not.
 bool is_sound(const store::ObjectStore& store, const SegmentEntry& entry,
               const std::stop_token& stop) {
   try {
     return catalog::read_segment(store, entry, stop).has_value();
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::corrupt) {
+    if (!is_unreadable(error)) {
       throw;
     }
-    log::warn("merged segment is damaged; what it was made of is kept", {{"error", error.what()}});
+    log::warn("merged segment cannot be read; what it was made of is kept", {{"error", error.what()}});
     return false;
   }
 }
@@ -203,7 +208,7 @@ bool try_merge(store::ObjectStore& store, const std::string& lineage, Run run,
   try {
     return merge(store, lineage, run, options, stop);
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::corrupt) {
+    if (!is_unreadable(error)) {
       throw;
     }
     log::warn("segments not merged", {{"error", error.what()}});
