@@ -16,12 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-/// Bytes that may wait in memory for the disk.
-constexpr std::size_t kMemory = 16U << 20U;
 constexpr std::size_t kReadBytes = 1U << 20U;
-
-/// How long the disk may take nothing while memory is full, before the server is left alone.
-constexpr milliseconds kDiskPatience{10000};
 
 /// Servers drop a replica that is silent for repl-timeout, and count those by their last second.
 constexpr milliseconds kAckInterval{1000};
@@ -63,7 +58,7 @@ class Tail {
         clock_(clock),
         framer_(start.position.offset, start.database),
         segment_begin_(start.position.offset),
-        orders_(kMemory) {}
+        orders_(sealing.memory) {}
 
   TailEnd run(const std::stop_token& stop) {
     TailEnd end = TailEnd::stopped;
@@ -205,7 +200,8 @@ class Tail {
 
   /// Nothing may follow an order that was refused: it would seal what is not there.
   bool give(Order order, std::size_t bytes) {
-    refused_ = refused_ || !orders_.push(std::move(order), bytes + kOrderBytes, kDiskPatience, {});
+    refused_ = refused_ ||
+               !orders_.push(std::move(order), bytes + kOrderBytes, sealing_.disk_patience, {});
     return !refused_;
   }
 

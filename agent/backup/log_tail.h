@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <stop_token>
@@ -16,10 +17,15 @@
 
 namespace keyrewind::backup {
 
-/// When a segment is sealed. Both may change while the log is read.
+/// When a segment is sealed, which may change while the log is read, and what may wait for the
+/// spool's disk.
 struct SealingOptions {
   std::atomic<std::chrono::milliseconds> max_age{std::chrono::seconds(10)};
   std::atomic<std::uint64_t> max_bytes{64U << 20U};
+
+  std::size_t memory = 16U << 20U;  ///< Bytes.
+  /// How long the disk may take nothing while memory is full, before the server is left alone.
+  std::chrono::milliseconds disk_patience{10000};
 };
 
 /// From where a tail goes on.
