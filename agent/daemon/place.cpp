@@ -110,7 +110,9 @@ bool has_snapshot(const catalog::Catalog& catalog, const std::string& shard,
   for (const catalog::Commit& commit : catalog.list(stop)) {
     ids.insert(commit.id);
   }
-  const std::string prefix = catalog::names::lineages(catalog.source(), shard) + lineage + "/";
+  // Not the log beside it, which may be long.
+  const std::string prefix =
+      catalog::names::lineages(catalog.source(), shard) + lineage + "/snapshots/";
   const auto objects = catalog.store().list(prefix, stop);
   return std::ranges::any_of(objects, [&](const store::ObjectInfo& object) {
     const auto id = catalog::names::id_of_snapshot(catalog.source(), object.name);
