@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
+#include "catalog/repository.h"
 #include "daemon/base_keeper.h"
 #include "daemon/event_notes.h"
 #include "daemon/hop_judge.h"
@@ -218,9 +219,9 @@ class Agent::Work {
       for (const replica::Node& node :
            replica::choose_nodes(shard, options.shard.read_from, place.position)) {
         const auto source = replica::options_for(options.shard.source, node.address);
-        if (const auto stream = replica::LogStream::attach(source, place.position, stop)) {
+        if (auto stream = replica::LogStream::attach(source, place.position, stop)) {
           refused_since_.reset();
-          follow(*stream, place, node.address, stop);
+          follow(std::move(stream), place, node.address, stop);
           return;
         }
       }
@@ -239,8 +240,8 @@ class Agent::Work {
     if (abandoned_) {
       return {};
     }
-    std::vector<Place> places = places_in_repository(catalog_, kShard, stop);
-    return places;
+    catalog::ensure_repository(store_, clock_, stop);
+    return places_in_repository(catalog_, kShard, stop);
   }
 
   /// Throws while some node that may not be read, or does not answer, could still have the log.
@@ -276,9 +277,9 @@ class Agent::Work {
   }
 
   /// Reads the log from `stream` until it is lost, or another node is better, or `stop`.
-  void follow(replica::LogStream& stream, const Place& place, const replica::Address& node,
-              const std::stop_token& stop) {
-    note_attached(stream, place, node);
+  void follow(std::unique_ptr<replica::LogStream> stream, const Place& place,
+              const replica::Address& node, const std::stop_token& stop) {
+    note_attached(*stream, place, node);
     std::stop_source tail_end;
     const std::stop_callback on_stop(stop, [&] { tail_end.request_stop(); });
     NodeFault fault = NodeFault::none;
@@ -289,7 +290,7 @@ class Agent::Work {
         fault = watch(node, place, token);
         tail_end.request_stop();
       });
-      end = backup::tail_log(stream,
+      end = backup::tail_log(*stream,
                              {.lineage = place.lineage,
                               .position = place.position,
                               .database = place.database,
@@ -301,6 +302,8 @@ class Agent::Work {
       note_lost(error);
       throw;
     }
+    // Nobody reads it any more: the server must not keep anything for it.
+    stream.reset();
     place_.advance(*spool_.tail());
     if (stop.stop_requested()) {
       metrics_.detached(metrics::Detachment::stopped);
