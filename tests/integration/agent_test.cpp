@@ -8,7 +8,9 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace keyrewind::test {
 namespace {
@@ -93,14 +95,18 @@ TEST_P(Agent, LosesNothingWhenTheServerShutsDown) {
 }
 
 /// WAITAOF exists since Redis 7.2, and in every Valkey.
-bool has_waitaof(const std::string& server) {
-  return server != "redis-server-7.0";
+std::vector<std::string> servers_with_waitaof() {
+  std::vector<std::string> servers = all_servers();
+  std::erase(servers, "redis-server-7.0");
+  return servers;
 }
 
-TEST_P(Agent, LetsWaitaofWaitForTheRepository) {
-  if (!has_waitaof(GetParam())) {
-    GTEST_SKIP() << "Redis 7.0 has no WAITAOF";
-  }
+class AgentWithWaitaof : public Agent {};
+
+INSTANTIATE_TEST_SUITE_P(Servers, AgentWithWaitaof, testing::ValuesIn(servers_with_waitaof()),
+                         [](const auto& server) { return to_test_name(server.param); });
+
+TEST_P(AgentWithWaitaof, WaitsForTheRepository) {
   RedisServer source(quick_server(GetParam()));
   AgentRun agent(source.url(), {.segment_max_age = "1h"});
   agent.start();
@@ -115,6 +121,82 @@ TEST_P(Agent, LetsWaitaofWaitForTheRepository) {
     EXPECT_THAT(differences(mark, restored), IsEmpty());
     agent.start();
   }
+}
+
+class AgentProcess : public testing::Test {
+ protected:
+  void SetUp() override { require_server(kServer); }
+
+  inline static const std::string kServer = "valkey-server-8.1";
+};
+
+TEST_F(AgentProcess, ReloadsItsConfigurationOnSighup) {
+  RedisServer source(quick_server(kServer));
+  AgentRun agent(source.url(), {.segment_max_age = "1h"});
+  agent.start();
+  wait_until("a window", [&] { return agent.durable() >= 0; });
+  source.cli({"SET", "a", "1"});
+  const Mark mark = take_mark(source);
+  // A mistake is refused and said, and the agent goes on.
+  write_text(agent.user().config_file(), "version: 1\nnonsense: true\n");
+  agent.process().signal(SIGHUP);
+  wait_until("the refusal",
+             [&] { return agent.log().find("configuration not reloaded") != std::string::npos; });
+  EXPECT_LT(agent.durable(), mark.offset);
+
+  agent.configure(source.url(), {.segment_max_age = "100ms"});
+  agent.process().signal(SIGHUP);
+  agent.wait_for(mark.offset);
+  EXPECT_THAT(agent.log(), HasSubstr("configuration reloaded"));
+  EXPECT_EQ(agent.stop(), ExitResult{});
+}
+
+TEST_F(AgentProcess, EndsInOrderWithTheLastByteStored) {
+  RedisServer source(quick_server(kServer));
+  AgentRun agent(source.url(), {.segment_max_age = "1h"});
+  agent.start();
+  wait_until("a window", [&] { return agent.durable() >= 0; });
+  source.cli({"SET", "a", "1"});
+  const Mark mark = take_mark(source);
+  wait_until("it has arrived", [&] {
+    const std::string line = source.info("slave0");
+    const auto found = line.find("offset=");
+    return found != std::string::npos && std::stoll(line.substr(found + 7)) >= mark.offset;
+  });
+  EXPECT_EQ(agent.stop(), ExitResult{});
+  EXPECT_GE(agent.durable(), mark.offset);
+  RedisServer restored = agent.restored("latest", kServer);
+  EXPECT_THAT(differences(mark, restored), IsEmpty());
+}
+
+TEST_F(AgentProcess, KeepsTheFloorBetweenFullSyncsAndSaysSo) {
+  auto options = quick_server(kServer);
+  std::optional<RedisServer> source(options);
+  const std::string url = source->url();
+  options.args.insert(options.args.end(), {"--port", std::to_string(source->port())});
+  AgentRun agent(url, {.full_sync_min_interval = "1h"});
+  agent.start();
+  wait_until("a window", [&] { return agent.durable() >= 0; });
+  source.reset();
+  source.emplace(options);
+  wait_until("the deferral", [&] {
+    return agent.log().find("full sync deferred by quotas.full_sync_min_interval") !=
+           std::string::npos;
+  });
+  EXPECT_EQ(source->info("sync_full"), "0");
+  agent.configure(url, {.full_sync_min_interval = "0s"});
+  agent.process().signal(SIGHUP);
+  wait_until("a second window", [&] { return agent.timeline()["windows"].size() == 2; });
+  EXPECT_THAT(agent.timeline()["events"].dump(), HasSubstr("full_sync_deferred"));
+}
+
+TEST_F(AgentProcess, SaysWhatIsWrongWithItsSpool) {
+  RedisServer source(quick_server(kServer));
+  const AgentRun agent(source.url());
+  write_text(agent.spool(), "a file where the folder should be");
+  const RunResult result = agent.user().run({"agent"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.err, HasSubstr("make the spool folder " + agent.spool().string()));
 }
 
 }  // namespace

@@ -116,13 +116,14 @@ void AgentRun::wait_for(std::int64_t offset) const {
   }
 }
 
-RedisServer AgentRun::restored(const std::string& at, const std::string& program) const {
+RedisServer AgentRun::restored(const std::string& at, const std::string& program,
+                               const std::vector<std::string>& more) const {
   static int count = 0;
   const auto target = user_.folder() / fmt::format("restored-{}", ++count);
   user_.json({"restore", "--target", target.string(), "--layout", "aof", "--at", at});
-  return RedisServer({.program = program,
-                      .args = {"--appendonly", "yes", "--aof-load-truncated", "no"},
-                      .dir = target});
+  std::vector<std::string> args{"--appendonly", "yes", "--aof-load-truncated", "no"};
+  args.insert(args.end(), more.begin(), more.end());
+  return RedisServer({.program = program, .args = std::move(args), .tcp = true, .dir = target});
 }
 
 std::optional<double> AgentRun::metric(const std::string& name) const {

@@ -61,9 +61,9 @@ class AgentRun {
   /// Waits until the repository has all up to `offset`.
   void wait_for(std::int64_t offset) const;
 
-  /// Restores to `at` into a fresh folder and starts `program` on it, without any expiry of its
-  /// own.
-  RedisServer restored(const std::string& at, const std::string& program) const;
+  /// Restores to `at` into a fresh folder and starts `program` on it, with `more` arguments.
+  RedisServer restored(const std::string& at, const std::string& program,
+                       const std::vector<std::string>& more = {}) const;
 
   /// The metric `name` (with labels, as it stands in the file) as of the last writing.
   std::optional<double> metric(const std::string& name) const;

@@ -30,8 +30,12 @@ class FaultyStore::FaultyUpload final : public store::Upload {
 FaultyStore::FaultyStore(store::ObjectStore& inner, Fault fault) : inner_(inner), fault_(fault) {}
 
 void FaultyStore::set(Fault fault) {
-  fault_ = fault;
-  calls_ = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    fault_ = fault;
+    calls_ = 0;
+  }
+  changed_.notify_all();
 }
 
 void FaultyStore::meanwhile(std::uint64_t call, std::function<void()> action) {
@@ -142,19 +146,35 @@ std::uint64_t FaultyStore::begin() const {
     meanwhile_();
   }
   if (is_due(Fault::Mode::fail_before, number)) {
-    throw Error(Side::repository, fault_.kind, "the store failed as the test wanted");
+    throw failure();
   }
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return !is_due_now(Fault::Mode::hang, number); });
   return number;
 }
 
 void FaultyStore::end(std::uint64_t number) const {
   if (is_due(Fault::Mode::fail_after, number)) {
-    throw Error(Side::repository, fault_.kind, "the store failed as the test wanted");
+    throw failure();
   }
 }
 
+Error FaultyStore::failure() const {
+  const std::lock_guard lock(mutex_);
+  return {Side::repository, fault_.kind, "the store failed as the test wanted"};
+}
+
 bool FaultyStore::is_due(Fault::Mode mode, std::uint64_t number) const {
-  return fault_.mode == mode && (fault_.call == 0 || fault_.call == number);
+  const std::lock_guard lock(mutex_);
+  return is_due_now(mode, number);
+}
+
+/// The mutex is held.
+bool FaultyStore::is_due_now(Fault::Mode mode, std::uint64_t number) const {
+  if (fault_.mode != mode) {
+    return false;
+  }
+  return fault_.every != 0 ? number % fault_.every == 0 : fault_.call == 0 || fault_.call == number;
 }
 
 }  // namespace keyrewind::test

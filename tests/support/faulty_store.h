@@ -4,9 +4,11 @@
 #include "store/object_store.h"
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 
 namespace keyrewind::test {
 
@@ -18,10 +20,12 @@ struct Fault {
     fail_after,   ///< It happened, but the caller sees a failure.
     flip_bit,     ///< `get` and `read` give bytes of which one bit is wrong.
     truncate,     ///< `get` loses its last byte; `read` finds that the object ends too early.
+    hang,         ///< The call does not come back until `set` is called; then all goes well.
   };
 
   Mode mode = Mode::none;
-  std::uint64_t call = 0;  ///< Which call, from 1 on; 0 means every one.
+  std::uint64_t call = 0;   ///< Which call, from 1 on; 0 means every one.
+  std::uint64_t every = 0;  ///< If not 0, one call in so many instead.
   ErrorKind kind = ErrorKind::unavailable;
 };
 
@@ -70,8 +74,12 @@ class FaultyStore final : public store::ObjectStore {
   /// Throws if call `number` is to fail after it happened.
   void end(std::uint64_t number) const;
   bool is_due(Fault::Mode mode, std::uint64_t number) const;
+  bool is_due_now(Fault::Mode mode, std::uint64_t number) const;
+  Error failure() const;
 
   store::ObjectStore& inner_;
+  mutable std::mutex mutex_;  ///< Guards fault_: an agent's threads go on while a test sets it.
+  mutable std::condition_variable changed_;
   Fault fault_;
   std::uint64_t meanwhile_call_ = 0;
   std::function<void()> meanwhile_;
