@@ -39,6 +39,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_backup_command(app, invocation);
   add_list_command(app, invocation);
   add_show_command(app, invocation);
+  add_timeline_command(app, invocation);
   add_restore_command(app, invocation);
   add_verify_command(app, invocation);
   add_export_command(app, invocation);
