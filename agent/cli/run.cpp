@@ -43,6 +43,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_restore_command(app, invocation);
   add_verify_command(app, invocation);
   add_export_command(app, invocation);
+  add_doctor_command(app, invocation);
   add_config_command(app, invocation.global);
   add_version_command(app, invocation);
 }

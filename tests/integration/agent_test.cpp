@@ -199,5 +199,30 @@ TEST_F(AgentProcess, SaysWhatIsWrongWithItsSpool) {
   EXPECT_THAT(result.err, HasSubstr("make the spool folder " + agent.spool().string()));
 }
 
+TEST_F(AgentProcess, IsToldByDoctorWhatAPrimaryCosts) {
+  RedisServer primary(quick_server(kServer, {"--min-replicas-to-write", "1"}));
+  const AgentRun agent(primary.url());
+  const RunResult alone = agent.user().run({"doctor"});
+  EXPECT_EQ(alone.status, 0) << alone.err;
+  EXPECT_THAT(alone.out, HasSubstr("is a primary"));
+  EXPECT_THAT(alone.out, HasSubstr("FAILOVER without TO may pick it"));
+  EXPECT_THAT(alone.out, HasSubstr("min-replicas-to-write is 1 and counts the agent too"));
+
+  RedisServer replica(replica_of(primary, kServer));
+  wait_for_link(replica);
+  wait_until("the primary knows it",
+             [&] { return primary.info("slave0").find("state=online") != std::string::npos; });
+  const RunResult with_replica = agent.user().run({"doctor"});
+  EXPECT_THAT(with_replica.out,
+              HasSubstr("the log would be read from 127.0.0.1:" + std::to_string(replica.port())));
+  EXPECT_THAT(with_replica.out, testing::Not(HasSubstr("FAILOVER")));
+
+  primary.kill();
+  replica.kill();
+  const RunResult gone = agent.user().run({"doctor"});
+  EXPECT_EQ(gone.status, 6);
+  EXPECT_THAT(gone.out, HasSubstr("problem"));
+}
+
 }  // namespace
 }  // namespace keyrewind::test
