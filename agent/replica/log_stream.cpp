@@ -25,7 +25,7 @@ constexpr std::size_t kMaxLine = 1024;
 constexpr std::size_t kExcerptBytes = 64;
 
 /// How long bytes may gather between two reads. Callers of WAITAOF wait that much longer.
-constexpr microseconds kMaxPause = milliseconds(2);
+constexpr microseconds kMaxPause = milliseconds(5);
 constexpr microseconds kMinPause{125};
 
 /// How much one read should bring under load: a few hundred reads a second at any speed. A Unix
