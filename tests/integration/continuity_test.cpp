@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -24,6 +25,10 @@ using testing::IsEmpty;
 using testing::StartsWith;
 
 const std::string kServer = "valkey-server-8.1";
+
+std::int64_t offset_of(RedisServer& server) {
+  return std::stoll(server.info("master_repl_offset"));
+}
 
 std::int64_t syncs(RedisServer& server) {
   return std::stoll(server.info("sync_full"));
@@ -205,6 +210,66 @@ TEST_F(Continuity, FollowsAFailover) {
   const auto timeline = agent.timeline();
   EXPECT_EQ(timeline["windows"].size(), 1U) << timeline.dump(2);
   EXPECT_THAT(timeline["events"].dump(), HasSubstr("failover"));
+  expect_restorable(agent, {before, after});
+}
+
+TEST_F(Continuity, FollowsOneFailoverAfterTheOther) {
+  RedisServer primary(quick_server(kServer));
+  std::vector<std::unique_ptr<RedisServer>> replicas;
+  for (int i = 0; i < 3; ++i) {
+    replicas.push_back(std::make_unique<RedisServer>(replica_of(primary, kServer)));
+    wait_for_link(*replicas.back());
+  }
+  AgentRun agent(primary.url());
+  agent.start();
+  wait_until_attached(agent);
+  std::vector<Mark> marks;
+  RedisServer* leader = &primary;
+  for (int round = 0; round < 3; ++round) {
+    write(*leader, round);
+    marks.push_back(take_mark(*leader));
+    // A server remembers one id back only: who misses a whole failover needs a full sync.
+    agent.wait_for(marks.back().offset);
+    RedisServer& next = *replicas.at(static_cast<std::size_t>(round));
+    for (std::size_t i = static_cast<std::size_t>(round); i < replicas.size(); ++i) {
+      wait_until("the replica in step",
+                 [&] { return offset_of(*replicas[i]) >= marks.back().offset; });
+    }
+    leader->kill();
+    next.cli({"REPLICAOF", "NO", "ONE"});
+    for (std::size_t i = static_cast<std::size_t>(round) + 1; i < replicas.size(); ++i) {
+      replicas[i]->cli({"REPLICAOF", "127.0.0.1", std::to_string(next.port())});
+    }
+    leader = &next;
+  }
+  write(*leader, 9);
+  marks.push_back(take_mark(*leader));
+  agent.wait_for(marks.back().offset);
+  EXPECT_EQ(windows(agent), 1U) << agent.timeline().dump(2);
+  EXPECT_EQ(agent.user().backups(), 1U);
+  expect_restorable(agent, marks);
+}
+
+TEST_F(Continuity, BeginsAnewWhereTheStreamIsMalformedForGood) {
+  RedisServer source(quick_server(kServer));
+  CuttingProxy proxy(source.port(), [](std::uint64_t) { return 0; });
+  AgentRun agent(proxy.url(), {.read_from = "this_node"});
+  agent.start();
+  wait_until_attached(agent);
+  write(source, 1);
+  const Mark before = take_mark(source);
+  agent.wait_for(before.offset);
+  proxy.corrupt(true);
+  source.cli({"CLIENT", "KILL", "TYPE", "REPLICA"});
+  wait_until("the verdict", [&] {
+    return agent.log().find("malformed at the same place again") != std::string::npos;
+  });
+  proxy.corrupt(false);
+  wait_until("a second window", [&] { return windows(agent) == 2; });
+  write(source, 2);
+  const Mark after = take_mark(source);
+  agent.wait_for(after.offset);
+  EXPECT_EQ(agent.timeline()["gaps"].size(), 1U);
   expect_restorable(agent, {before, after});
 }
 

@@ -32,14 +32,15 @@ const std::string kServer = "valkey-server-8.1";
 /// program, from the same folder.
 class AgentHere {
  public:
-  AgentHere(RedisServer& source, std::uint64_t spool_bytes)
+  AgentHere(RedisServer& source, std::uint64_t spool_bytes,
+            std::chrono::milliseconds segment_age = std::chrono::milliseconds(100))
       : run_(source.url()), folder_(run_.user().repository()), store_(folder_), metrics_("orders") {
     daemon::AgentOptions options;
     options.source = "orders";
     options.shard.source.address = replica::parse_address(source.url());
     options.shard.read_from = replica::ReadFrom::this_node;
     options.spool = {.dir = run_.spool(), .max_bytes = spool_bytes};
-    options.segment_max_age = std::chrono::milliseconds(100);
+    options.segment_max_age = segment_age;
     options.segment_max_bytes = 64U << 10U;
     options.full_sync_min_interval = std::chrono::milliseconds(0);
     options.watch_interval = std::chrono::milliseconds(200);
@@ -180,14 +181,34 @@ TEST_F(RepositoryTrouble, RecordsAGapWhenTheServerHasForgottenMeanwhile) {
   EXPECT_THAT(agent.metrics(), HasSubstr("keyrewind_log_gaps_total{source=\"orders\"} 1"));
   expect_restorable(agent.run(), before);
   expect_restorable(agent.run(), after);
+}
 
-  const auto [from, until] =
-      std::pair(timeline["gaps"][0]["from"].get<std::string>(), timeline["gaps"][0]["until"]);
-  const RunResult refused = agent.run().user().run(
-      {"restore", "--target", (agent.run().user().folder() / "no").string(), "--at",
-       until.get<std::string>().replace(20, 3, "000"), "--layout", "aof"});
-  EXPECT_TRUE(refused.status == 4 || refused.status == 0) << refused.err;
-  EXPECT_FALSE(from.empty());
+TEST_F(RepositoryTrouble, IsNotHadByMergingWhileMomentsAreRestored) {
+  RedisServer source(quick_server(kServer));
+  AgentHere agent(source, 1U << 30U, std::chrono::milliseconds(20));
+  wait_until("a window", [&] { return agent.run().durable() >= 0; });
+  const auto merges = [&] {
+    const std::string text = agent.metrics();
+    const std::string name = "\nkeyrewind_log_merges_total{source=\"orders\"} ";
+    return std::stoi(text.substr(text.find(name) + name.size()));
+  };
+  std::vector<Mark> marks;
+  for (int i = 0; merges() < 2; ++i) {
+    source.cli({"SET", "key:" + std::to_string(i % 100), std::to_string(i)});
+    source.cli({"INCR", "n"});
+    if (i % 100 == 0) {
+      marks.push_back(take_mark(source));
+      agent.run().wait_for(marks.back().offset);
+      expect_restorable(agent.run(), marks[marks.size() / 2]);
+    }
+  }
+  agent.run().wait_for(marks.back().offset);
+  EXPECT_EQ(agent.stop(), "");
+  EXPECT_EQ(agent.run().timeline()["windows"].size(), 1U);
+  EXPECT_LT(agent.run().timeline()["windows"][0]["segments"].get<int>(), 40);
+  for (const Mark& mark : marks) {
+    expect_restorable(agent.run(), mark);
+  }
 }
 
 class RepositoryFailsEvery : public testing::TestWithParam<int> {};

@@ -103,6 +103,7 @@ void CuttingProxy::pass(int client, const std::stop_token& stop) {
   if (::connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
     ContinueFinder finder;
     std::optional<std::int64_t> left;
+    bool began = false;
     std::array<char, 65536> buffer{};
     bool open = true;
     while (open && !stop.stop_requested()) {
@@ -121,6 +122,9 @@ void CuttingProxy::pass(int client, const std::stop_token& stop) {
         const auto stream = finder.stream_bytes({buffer.data(), count});
         if (stream && !left) {
           left = limit_(log_connections_++);
+        }
+        if (stream && *stream > 0 && !std::exchange(began, true) && corrupts_) {
+          buffer[count - *stream] = '!';
         }
         if (stream && *left > 0) {
           const auto passed = std::min(static_cast<std::int64_t>(*stream), *left);

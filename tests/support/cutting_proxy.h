@@ -22,6 +22,9 @@ class CuttingProxy {
 
   std::string url() const { return "valkey://127.0.0.1:" + std::to_string(port_); }
 
+  /// Whether the first byte of each stream is turned into another, so that it is no stream.
+  void corrupt(bool yes) noexcept { corrupts_ = yes; }
+
   /// How many log connections have been cut.
   std::uint64_t cuts() const noexcept { return cuts_; }
 
@@ -35,6 +38,7 @@ class CuttingProxy {
   int listening_ = -1;
   std::atomic<std::uint64_t> log_connections_{0};
   std::atomic<std::uint64_t> cuts_{0};
+  std::atomic<bool> corrupts_{false};
   std::jthread thread_;
 };
 
