@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Keyrewind in five minutes, on Debian 12, as root or as a user with sudo: builds it, starts a throw-away server with some
-# 300,000 keys of every type, backs it up to a folder, destroys the data, brings it back to a fresh server and compares.
+# 300,000 keys of every type, follows it with the agent, destroys the data with FLUSHALL, brings the moment before back to a
+# fresh server and compares.
 # Touches no server of yours, and leaves nothing running: what it makes besides the build is in one temporary folder,
 # which is removed at the end.
 set -euo pipefail
@@ -25,7 +26,7 @@ main() {
   step "3. A throw-away server with real data"
   start_server before data
   fill_server
-  local keys digest functions
+  local keys digest functions i
   keys=$(count_keys before)
   digest=$(cli before DEBUG DIGEST)
   functions=$(list_functions before)
@@ -33,7 +34,7 @@ main() {
   echo "These are $keys keys. Their digest, which says in 40 digits what they all are, is"
   echo "  $digest"
 
-  step "4. A backup"
+  step "4. The agent: a snapshot, then every write"
   cat >keyrewind.yaml <<END
 version: 1
 source:
@@ -41,20 +42,32 @@ source:
   address: unix://$work/before.sock
 repository:
   url: file://$work/repository
+log:
+  segment_max_age: 1s
+  spool: {dir: $work/spool}
 END
   run cat keyrewind.yaml
-  run keyrewind backup -c keyrewind.yaml
+  start_agent
   run keyrewind list -c keyrewind.yaml
+  echo "What is written now is in no snapshot:"
+  for i in {1..1000}; do echo "INCR orders:count"; echo "RPUSH orders:last $i"; done | cli before --pipe >/dev/null
+  run "$product-cli" -s before.sock SET late "just before it happened"
+  keys=$(count_keys before)
+  digest=$(cli before DEBUG DIGEST)
+  echo "These are $keys keys now, with the digest"
+  echo "  $digest"
 
   step "5. A disaster"
   run "$product-cli" -s before.sock FLUSHALL
-  run "$product-cli" -s before.sock DBSIZE
-  [ "$(count_keys before)" = 0 ] || fail "the data should be gone by now"
+  run "$product-cli" -s before.sock SET and "life goes on"
+  [ "$(count_keys before)" = 1 ] || fail "the data should be gone by now"
+  await 30 "the repository to have it" has_event
+  run keyrewind timeline -c keyrewind.yaml
 
-  step "6. Back again, on a fresh server"
-  run keyrewind restore -c keyrewind.yaml latest --target restored
+  step "6. The moment before, on a fresh server"
+  run keyrewind restore -c keyrewind.yaml --at "before:$(event)" --target restored
   start_server after restored
-  run "$product-cli" -s after.sock INFO keyspace
+  run "$product-cli" -s after.sock GET late
   run "$product-cli" -s after.sock DEBUG DIGEST
 
   step "7. The verdict"
@@ -150,6 +163,32 @@ start_server() {
   fail "the $product server did not start"
 }
 
+# Follows the server in the background until the end.
+start_agent() {
+  printf '%s$%s keyrewind agent -c keyrewind.yaml &\n\n' "$dim" "$plain"
+  keyrewind agent -c keyrewind.yaml 2>agent.log &
+  pids+=($!)
+  await 120 "the first snapshot" grep -q 'backup finished' agent.log
+  cat agent.log
+  echo
+}
+
+# await SECONDS WHAT COMMAND...: until the command succeeds
+await() {
+  local tries=$(($1 * 5)) what=$2
+  shift 2
+  for ((; tries > 0; tries--)); do
+    "$@" && return
+    sleep 0.2
+  done
+  tail -n 20 agent.log >&2
+  fail "waited in vain for $what"
+}
+
+# The id of the FLUSHALL in the timeline.
+event() { keyrewind timeline -c keyrewind.yaml | awk '$3 == "FLUSHALL" {id = $2} END {print id}'; }
+has_event() { [ -n "$(event)" ]; }
+
 cli() { "$product-cli" -s "$work/$1.sock" "${@:2}"; }
 
 count_keys() { cli "$1" INFO keyspace | sed -n 's/^db.*:keys=\([0-9]*\),.*/\1/p' | awk '{sum += $1} END {print sum + 0}'; }
@@ -223,15 +262,16 @@ compare() {
 show_own_server() {
   cat <<END
 
-${bold}The same with your own server, in three lines:${plain}
+${bold}The same with your own server, in three lines (or write the second into a file, as above):${plain}
 
   $product-cli ACL SETUSER backup on '>PASSWORD' +psync +replconf +info '+config|get' '+acl|list'
-  export KEYREWIND_SOURCE__NAME=mine KEYREWIND_SOURCE__ADDRESS=valkey://127.0.0.1:6379 KEYREWIND_SOURCE__USERNAME=backup KEYREWIND_SOURCE__PASSWORD=PASSWORD KEYREWIND_REPOSITORY__URL="file://\$HOME/keyrewind"
-  $root/build/release/keyrewind backup
+  export KEYREWIND_SOURCE__NAME=mine KEYREWIND_SOURCE__ADDRESS=valkey://127.0.0.1:6379 KEYREWIND_SOURCE__USERNAME=backup KEYREWIND_SOURCE__PASSWORD=PASSWORD KEYREWIND_REPOSITORY__URL="file://\$HOME/keyrewind" KEYREWIND_LOG__SPOOL__DIR="\$HOME/keyrewind-spool"
+  $root/build/release/keyrewind agent
 
-Or write that into a file, as above. And when the day comes, into the data folder of a server that is stopped:
+And when the day comes, into the data folder of a server that is stopped:
 
-  $root/build/release/keyrewind restore latest --target /var/lib/redis
+  $root/build/release/keyrewind timeline
+  $root/build/release/keyrewind restore --at latest --target /var/lib/redis
 END
 }
 
