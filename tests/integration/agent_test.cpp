@@ -9,6 +9,7 @@
 
 #include <csignal>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -197,6 +198,45 @@ TEST_F(AgentProcess, SaysWhatIsWrongWithItsSpool) {
   const RunResult result = agent.user().run({"agent"});
   EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.err, HasSubstr("make the spool folder " + agent.spool().string()));
+}
+
+class AgentRights : public testing::TestWithParam<std::string> {};
+
+INSTANTIATE_TEST_SUITE_P(Acl, AgentRights,
+                         testing::Values("+psync +replconf", "+psync +replconf +info"),
+                         [](const auto& rights) {
+                           return rights.param.ends_with("+info") ? "with_info" : "without_info";
+                         });
+
+TEST_P(AgentRights, AreEnoughToFollowThroughKillsWithoutAFullSync) {
+  const std::string server = "valkey-server-8.1";
+  require_server(server);
+  RedisServer source(quick_server(server));
+  std::vector<std::string> command{"ACL", "SETUSER", "backup", "on", ">secret"};
+  std::istringstream rights(GetParam());
+  for (std::string right; rights >> right;) {
+    command.push_back(right);
+  }
+  source.cli(command);
+  AgentRun agent(source.url());
+  write_text(agent.user().folder() / "password", "secret\n");
+  agent.configure(source.url(), {.read_from = "replica_preferred\n  username: backup\n"
+                                              "  password_file: " +
+                                              (agent.user().folder() / "password").string()});
+  agent.start();
+  wait_until("a window", [&] { return agent.durable() >= 0; });
+  for (int i = 0; i < 3; ++i) {
+    source.cli({"INCR", "n"});
+    agent.kill();
+    source.cli({"INCR", "n"});
+    agent.start();
+    agent.wait_for(offset_of(source));
+  }
+  EXPECT_EQ(source.info("sync_full"), "1");
+  const Mark mark = take_mark(source);
+  EXPECT_EQ(agent.stop(), ExitResult{});
+  RedisServer restored = agent.restored("latest", server);
+  EXPECT_THAT(differences(mark, restored), IsEmpty());
 }
 
 TEST_F(AgentProcess, IsToldByDoctorWhatAPrimaryCosts) {
