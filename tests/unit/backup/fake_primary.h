@@ -83,8 +83,8 @@ class FakePrimary {
   /// Ends the stream, but goes on taking acknowledgements.
   void end_stream() { ::shutdown(connection(), SHUT_WR); }
 
-  /// The last acknowledgement: received and durable.
-  std::optional<std::pair<std::int64_t, std::int64_t>> acknowledged() const {
+  /// The last acknowledgement, received and durable; -1 before the first.
+  std::pair<std::int64_t, std::int64_t> acknowledged() const {
     const std::lock_guard lock(mutex_);
     return acknowledged_;
   }
@@ -169,7 +169,7 @@ class FakePrimary {
   mutable std::mutex mutex_;  ///< Guards what follows.
   int connection_ = -1;
   bool gone_ = false;
-  std::optional<std::pair<std::int64_t, std::int64_t>> acknowledged_;
+  std::pair<std::int64_t, std::int64_t> acknowledged_{-1, -1};
   std::jthread thread_;
 };
 
