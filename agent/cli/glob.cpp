@@ -20,11 +20,12 @@ char take_letter(std::string_view pattern, std::size_t& at) {
   return pattern[at++];
 }
 
+/// Whichever of the ends is the lower one.
 bool is_between(char byte, char one, char other) {
   const auto value = static_cast<unsigned char>(byte);
-  const auto [low, high] =
-      std::minmax(static_cast<unsigned char>(one), static_cast<unsigned char>(other));
-  return low <= value && value <= high;
+  const auto low = static_cast<unsigned char>(one);
+  const auto high = static_cast<unsigned char>(other);
+  return std::min(low, high) <= value && value <= std::max(low, high);
 }
 
 /// "[…]" at the beginning of the pattern.

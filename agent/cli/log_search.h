@@ -43,8 +43,9 @@ struct LogMatch {
   std::int64_t before = 0;  ///< The last safe offset in front of it.
   std::optional<std::uint64_t> database;
   std::string command;
-  std::uint64_t words = 0;         ///< Its name and all that follows.
-  std::optional<std::string> key;  ///< The word that matched, or else the one behind the name.
+  std::uint64_t words = 0;  ///< Its name and all that follows.
+  /// The beginning of the word that matched, or else of the one behind the name.
+  std::optional<std::string> key;
 };
 
 struct LogSearch {
