@@ -36,7 +36,7 @@ TEST(AgentMetrics, HaveEveryCounterFromTheBeginning) {
     EXPECT_EQ(value_of(metrics, "keyrewind_" + name + "{source=\"orders\"}"), "0") << name;
   }
   for (const std::string reason :
-       {"spool_full", "link_lost", "hop", "position_lost", "bad_stream", "stopped"}) {
+       {"spool_full", "spool_failed", "spool_slow", "link_lost", "hop", "bad_stream", "stopped"}) {
     EXPECT_EQ(value_of(metrics,
                        "keyrewind_log_detached_total{reason=\"" + reason + "\",source=\"orders\"}"),
               "0")
