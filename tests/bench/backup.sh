@@ -45,44 +45,12 @@ while [ $# -gt 0 ]; do
   shift 2
 done
 
+name=backup.sh
+. "$root/tests/bench/server.sh"
 keyrewind=$build/keyrewind
 drain=$build/tests/drain_bench
-bin=$root/build/servers/bin
-client=$bin/${server/-server-/-cli-}
-for program in "$keyrewind" "$drain" "$bin/$server" "$client" /usr/bin/time; do
-  [ -x "$program" ] || { echo "backup.sh: $program is not there; run tests/run.sh first" >&2; exit 1; }
-done
-
-mkdir -p "$dir"
-work=$(cd "$(mktemp -d "$dir/keyrewind-bench-XXXXXX")" && pwd)
-server_pid=
-clean_up() {
-  [ -z "$server_pid" ] || { kill "$server_pid" && wait "$server_pid"; } 2>/dev/null || true
-  rm -rf "$work"
-}
-trap clean_up EXIT
-trap 'exit 130' INT TERM
-
-cli() { "$client" -h 127.0.0.1 -p "$port" "$@"; }
-
-# On a port of the loopback that is free.
-start_server() {
-  for _ in {1..20}; do
-    port=$((20000 + RANDOM % 12000))
-    "$bin/$server" --port "$port" --bind 127.0.0.1 --save '' --dir "$work" --logfile "$work/server.log" \
-      --enable-debug-command local --repl-diskless-sync-delay 0 --rdbcompression "$compression" &
-    server_pid=$!
-    for _ in {1..50}; do
-      sleep 0.1
-      kill -0 "$server_pid" 2>/dev/null || break
-      if [ "$(cli CONFIG GET dir 2>/dev/null | tail -n 1)" = "$work" ]; then return; fi
-    done
-    kill "$server_pid" 2>/dev/null && wait "$server_pid" 2>/dev/null || true
-  done
-  echo "backup.sh: the server did not start:" >&2
-  cat "$work/server.log" >&2
-  exit 1
-}
+need "$keyrewind" "$drain" "$bin/$server" "$client" /usr/bin/time
+make_work_folder
 
 # generate KEYS PERCENT: KEYS values of 64 KiB as commands, PERCENT of them incompressible
 generate() {
@@ -214,7 +182,7 @@ show_memory() {
   done
 }
 
-start_server
+start_server --enable-debug-command local --rdbcompression "$compression"
 if [ "$data" = memory ]; then
   show_memory
   exit

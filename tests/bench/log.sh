@@ -8,6 +8,7 @@
 #   --requests N     of each run (20000000: some twenty seconds)
 #   --pairs N        how many alternating pairs of runs (5)
 #   --random         random keys out of a million and values of 100 bytes, instead of the benchmark's one key
+#   --steady         one client without a pipeline: some MB a second, for the age of the newest durable byte
 #   --dir DIR        where repository and spool go ($TMPDIR or /tmp)
 #   --build DIR      whose keyrewind and discard_bench (build/release)
 #   --server NAME    which server (redis-server-7.0)
@@ -19,6 +20,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 requests=20000000 pairs=5 dir=${TMPDIR:-/tmp} build=$root/build/release server=redis-server-7.0 random=()
+clients=(-P 16 -c 50)
 usage() {
   sed -n '2,/^set/ s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
   exit 2
@@ -27,6 +29,11 @@ while [ $# -gt 0 ]; do
   case $1 in
     --random)
       random=(-r 1000000 -d 100)
+      shift
+      continue
+      ;;
+    --steady)
+      clients=(-P 1 -c 1)
       shift
       continue
       ;;
@@ -43,48 +50,20 @@ while [ $# -gt 0 ]; do
   shift 2
 done
 
+name=log.sh
+. "$root/tests/bench/server.sh"
 keyrewind=$build/keyrewind
 discard=$build/tests/discard_bench
-bin=$root/build/servers/bin
-client=$bin/${server/-server-/-cli-}
 benchmark=$bin/${server/-server-/-benchmark-}
-for program in "$keyrewind" "$discard" "$bin/$server" "$client" "$benchmark"; do
-  [ -x "$program" ] || { echo "log.sh: $program is not there; run tests/run.sh first" >&2; exit 1; }
-done
-
-mkdir -p "$dir"
-work=$(cd "$(mktemp -d "$dir/keyrewind-bench-XXXXXX")" && pwd)
-server_pid= consumer_pid= sampler_pid=
-stop() {
-  [ -z "$1" ] || { kill "$1" && wait "$1"; } 2>/dev/null || true
-}
+need "$keyrewind" "$discard" "$bin/$server" "$client" "$benchmark"
+consumer_pid= sampler_pid=
 clean_up() {
   stop "$sampler_pid"
   stop "$consumer_pid"
   stop "$server_pid"
   rm -rf "$work"
 }
-trap clean_up EXIT
-trap 'exit 130' INT TERM
-
-cli() { "$client" -h 127.0.0.1 -p "$port" "$@"; }
-
-start_server() {
-  for _ in {1..20}; do
-    port=$((20000 + RANDOM % 12000))
-    "$bin/$server" --port "$port" --bind 127.0.0.1 --save '' --dir "$work" --logfile "$work/server.log" \
-      --repl-diskless-sync-delay 0 &
-    server_pid=$!
-    for _ in {1..50}; do
-      sleep 0.1
-      kill -0 "$server_pid" 2>/dev/null || break
-      if [ "$(cli CONFIG GET dir 2>/dev/null | tail -n 1)" = "$work" ]; then return; fi
-    done
-    stop "$server_pid"
-  done
-  echo "log.sh: no free port" >&2
-  exit 1
-}
+make_work_folder
 
 # User and system CPU seconds of a process and its threads.
 cpu_of() {
@@ -140,7 +119,7 @@ run_with() {
   consumer_before=$(cpu_of "$consumer_pid")
   sample & sampler_pid=$!
   # The last line of the quiet form; the others are its progress.
-  rate=$("$benchmark" -h 127.0.0.1 -p "$port" -t set -P 16 -c 50 -n "$requests" ${random[@]+"${random[@]}"} -q |
+  rate=$("$benchmark" -h 127.0.0.1 -p "$port" -t set "${clients[@]}" -n "$requests" ${random[@]+"${random[@]}"} -q |
     tr '\r' '\n' | sed -n 's/^SET: \([0-9.]*\) requests per second.*/\1/p' | tail -n 1)
   read -r most oldest < "$work/sample"
   server_cpu=$(awk -v a="$server_before" -v b="$(cpu_of "$server_pid")" 'BEGIN { printf "%.2f", b - a }')
