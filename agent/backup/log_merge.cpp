@@ -65,7 +65,8 @@ bool is_sound(const store::ObjectStore& store, const SegmentEntry& entry,
     if (!is_unreadable(error)) {
       throw;
     }
-    log::warn("merged segment cannot be read; what it was made of is kept", {{"error", error.what()}});
+    log::warn("merged segment cannot be read; what it was made of is kept",
+              {{"error", error.what()}});
     return false;
   }
 }
