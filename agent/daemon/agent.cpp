@@ -318,6 +318,9 @@ class Agent::Work {
           ErrorKind::failed,
           "the disk of log.spool.dir takes nothing; the server is left alone until it does");
     }
+    if (fault == NodeFault::none) {
+      return;  // The place was given up: the repository says where to go on.
+    }
     metrics_.detached(metrics::Detachment::hop);
     metrics_.hop();
     log::info("log hops to another node", {{"from", replica::to_string(node)},
