@@ -62,11 +62,11 @@ NodeFault HopJudge::fault_of(const replica::Shard& shard) const {
   return NodeFault::none;
 }
 
-/// Offsets of other histories, such as that of a primary that was replaced, say nothing. Nor does
-/// an unknown position.
+/// Offsets of other histories, such as that of a primary that was replaced, say nothing; an unknown
+/// position is in none.
 bool HopJudge::is_behind(const Node& node) const {
   const replica::Position& now = node.info.position;
-  return !now.replid.empty() && std::ranges::any_of(before_, [&](const replica::Position& before) {
+  return std::ranges::any_of(before_, [&](const replica::Position& before) {
     return before.replid == now.replid && before.offset > now.offset;
   });
 }
