@@ -114,7 +114,7 @@ void LogShipper::ship(const Spool::Sealed& sealed, bool again, std::stop_token s
       const auto found = find_chain_end(lineage, stop);
       ends_[lineage] = found.value_or(ChainEnd{begin, catalog::chain_start(lineage, begin)});
     } catch (const Error& error) {
-      if (error.kind() != ErrorKind::corrupt) {
+      if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::incompatible) {
         throw;
       }
       // Nothing can be chained to a damaged segment: whatever comes behind it needs a new snapshot.

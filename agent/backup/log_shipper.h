@@ -25,7 +25,7 @@ struct ShipperOptions {
   std::string shard;
   int compression_level = 1;
   std::chrono::milliseconds first_pause{500};  ///< Before a repository that failed is tried again …
-  std::chrono::milliseconds longest_pause{30000};  ///< … growing to this.
+  std::chrono::milliseconds longest_pause{10000};  ///< … growing to this.
 };
 
 /// Carries sealed journals and events from the spool to the repository, in order and for ever.

@@ -93,7 +93,11 @@ void read_segment_data(const store::ObjectStore& store, const std::string& objec
       if (!equal(sha256.digest(), frame.sha256)) {
         throw damaged(object, begin, "a frame's SHA-256 is another");
       }
-      inflater.inflate(stored, frame.raw_bytes, raw);
+      try {
+        inflater.inflate(stored, frame.raw_bytes, raw);
+      } catch (const Error&) {
+        throw damaged(object, begin, "a frame does not inflate");
+      }
       links->feed(raw);
       take(raw, begin);
     }

@@ -139,6 +139,9 @@ class Agent::Work {
             end.request_stop();
             throw;
           }
+        } catch (...) {
+          end.request_stop();
+          throw;
         }
       });
     };
@@ -215,21 +218,44 @@ class Agent::Work {
     const AgentOptions options = current_options();
     const std::vector<Place> places = find_places(stop);
     const replica::Shard shard = shard_.look(options.shard, stop);
+    std::optional<Error> first_failure;
     for (const Place& place : places) {
       for (const replica::Node& node :
            replica::choose_nodes(shard, options.shard.read_from, place.position)) {
         const auto source = replica::options_for(options.shard.source, node.address);
-        if (auto stream = replica::LogStream::attach(source, place.position, stop)) {
+        if (auto stream = attach_to(source, place, first_failure, stop)) {
           refused_since_.reset();
           follow(std::move(stream), place, node.address, stop);
           return;
         }
       }
     }
+    if (first_failure) {
+      throw *first_failure;  // It may have the log, and answer better soon.
+    }
     if (!places.empty()) {
       wait_for_better_nodes(shard, places.front(), options);
     }
     begin_lineage(shard, places, options, stop);
+  }
+
+  /// Nothing if the node does not have the log; or does not say, which is kept in `failure`: the
+  /// next node may.
+  static std::unique_ptr<replica::LogStream> attach_to(const replica::SourceOptions& source,
+                                                       const Place& place,
+                                                       std::optional<Error>& failure,
+                                                       const std::stop_token& stop) {
+    try {
+      return replica::LogStream::attach(source, place.position, stop);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) {
+        throw;
+      }
+      if (!failure) {
+        failure = error;
+      }
+      return nullptr;
+    }
   }
 
   /// Where this process knows that the log ends, else what the repository says.
@@ -280,6 +306,8 @@ class Agent::Work {
   void follow(std::unique_ptr<replica::LogStream> stream, const Place& place,
               const replica::Address& node, const std::stop_token& stop) {
     note_attached(*stream, place, node);
+    Place now = place;
+    now.position.replid = stream->replid();
     std::stop_source tail_end;
     const std::stop_callback on_stop(stop, [&] { tail_end.request_stop(); });
     NodeFault fault = NodeFault::none;
@@ -287,7 +315,7 @@ class Agent::Work {
     try {
       flow::Group watcher({});
       watcher.spawn("watch", [&](const std::stop_token& token) {
-        fault = watch(node, place, token);
+        fault = watch(node, now, token);
         tail_end.request_stop();
       });
       end = backup::tail_log(*stream,
@@ -386,6 +414,7 @@ class Agent::Work {
   /// Returns why to hop, or none if it was stopped or the place is given up.
   NodeFault watch(const replica::Address& node, const Place& place, const std::stop_token& stop) {
     HopJudge judge(node, current_options().shard.read_from);
+    std::string last_failure;
     while (!stop.stop_requested() && !place_.is_given_up()) {
       const AgentOptions options = current_options();
       try {
@@ -395,8 +424,12 @@ class Agent::Work {
           return fault;
         }
         bases_.see_to_it(shard, base_options(options), place, stop);
+        last_failure.clear();
       } catch (const Error& error) {
-        log::debug("shard not looked at", {{"error", error.what()}});
+        if (!stop.stop_requested() && std::exchange(last_failure, error.what()) != error.what()) {
+          log::warn("the log goes on, but the shard was not looked after",
+                    {{"error", error.what()}});
+        }
       }
       flow::pause(options.watch_interval, stop);
     }
@@ -408,7 +441,7 @@ class Agent::Work {
                      const AgentOptions& options, const std::stop_token& stop) {
     const std::optional<Place> before = lost.empty() ? abandoned_ : std::optional(lost.front());
     if (!bases_.may_sync(base_options(options), before, stop)) {
-      flow::pause(milliseconds(1000), stop);
+      flow::pause(milliseconds(2000), stop);
       return;
     }
     std::set<std::string> taken;

@@ -74,11 +74,12 @@ void BaseKeeper::start(const replica::Shard& shard, const Options& options,
 
 Place BaseKeeper::begin_lineage(const replica::Shard& shard, const Options& options,
                                 std::set<std::string> taken, std::stop_token stop) {
-  start(shard, options, {.lineage = std::nullopt, .taken = std::move(taken)});
+  start(shard, options, {.lineage = std::nullopt, .taken = std::move(taken), .replid = {}});
   return taker_.wait_for_place(std::move(stop));
 }
 
 void BaseKeeper::follow(const Place& place) {
+  lineage_ = place.lineage;
   base_ = place.has_base ? Base::there : Base::unknown;
   if (place.has_base) {
     durable_.has_base(place.lineage);
@@ -98,7 +99,7 @@ void BaseKeeper::see_to_it(const replica::Shard& shard, const Options& options, 
     }
   }
   if (base_ == Base::missing && may_sync(options, place, stop)) {
-    start(shard, options, {.lineage = place.lineage, .taken = {}});
+    start(shard, options, {.lineage = place.lineage, .taken = {}, .replid = place.position.replid});
   }
 }
 
@@ -107,9 +108,11 @@ void BaseKeeper::note_outcome() {
   if (!outcome || (outcome->error && outcome->error->kind() == ErrorKind::cancelled)) {
     return;
   }
-  base_ = outcome->error ? Base::missing : Base::there;
   if (outcome->error) {
     log::warn("snapshot failed; the log goes on", {{"error", outcome->error->what()}});
+  }
+  if (outcome->lineage == lineage_) {
+    base_ = outcome->error ? Base::missing : Base::there;
   }
 }
 

@@ -71,6 +71,7 @@ class BaseKeeper {
   metrics::AgentMetrics& metrics_;
   const Clock& clock_;
   SnapshotTaker taker_;
+  std::string lineage_;  ///< That is followed.
   Base base_ = Base::unknown;
   bool deferred_ = false;
 };

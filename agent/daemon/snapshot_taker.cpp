@@ -39,7 +39,9 @@ void SnapshotTaker::take(backup::BackupOptions options, const Target& target,
   Progress progress;
   try {
     outcome.backup = backup::take_backup(catalog_, options, clock_, progress, stop).commit.id;
-    durable_.has_base(outcome.lineage);
+    if (!target.lineage || *target.lineage == outcome.lineage) {
+      durable_.has_base(outcome.lineage);
+    }
   } catch (const Error& error) {
     outcome.error = error;
   } catch (const std::exception& error) {
@@ -59,15 +61,17 @@ std::string SnapshotTaker::on_position(const Target& target, const replica::Posi
     const std::lock_guard lock(mutex_);
     last_full_sync_ = std::chrono::steady_clock::now();
   }
-  std::string id = target.lineage.value_or("");
-  if (!target.lineage) {
+  // A server that was replaced meanwhile has another history.
+  const bool belongs = target.lineage && position.replid == target.replid;
+  std::string id = belongs ? *target.lineage : "";
+  if (!belongs) {
     const auto logs = catalog::list_logs(catalog_.store(), catalog_.source(), shard_, stop);
     id = catalog::lineage_id(position.replid, position.offset, [&](const std::string& other) {
       return logs.contains(other) || target.taken.contains(other);
     });
   }
   const std::lock_guard lock(mutex_);
-  place_ = Place{.lineage = id, .position = position, .database = {}, .fresh = !target.lineage};
+  place_ = Place{.lineage = id, .position = position, .database = {}, .fresh = !belongs};
   changed_.notify_all();
   return id;
 }

@@ -35,6 +35,7 @@ class SnapshotTaker {
   struct Target {
     std::optional<std::string> lineage;  ///< Nothing: it begins a new one …
     std::set<std::string> taken;         ///< … with another name than these and the repository's.
+    std::string replid;  ///< That the lineage goes by; under another it is no part of it.
   };
 
   /// Begins one. Must not be called while one is running.

@@ -89,7 +89,8 @@ TEST_F(SnapshotTakerTest, ALineageHasANameThatIsFree) {
   // A server without replicas takes a new id for the first one.
   taker_.start(from(server.socket_path()), {});
   const std::string replid = wait_for_outcome().lineage;
-  taker_.start(from(server.socket_path()), {.lineage = std::nullopt, .taken = {replid}});
+  taker_.start(from(server.socket_path()),
+               {.lineage = std::nullopt, .taken = {replid}, .replid = {}});
 
   const Place place = taker_.wait_for_place({});
 
@@ -98,9 +99,23 @@ TEST_F(SnapshotTakerTest, ALineageHasANameThatIsFree) {
   EXPECT_EQ(wait_for_outcome().lineage, place.lineage);
 }
 
+TEST_F(SnapshotTakerTest, IsNoPartOfALineageWithAnotherHistory) {
+  test::RedisServer server;
+  taker_.start(from(server.socket_path()),
+               {.lineage = kLineage, .taken = {}, .replid = std::string(40, 'f')});
+
+  const std::string lineage = wait_for_outcome().lineage;
+
+  EXPECT_NE(lineage, kLineage);
+  EXPECT_EQ(lineage, taker_.wait_for_place({}).position.replid);
+  EXPECT_FALSE(has_snapshot(catalog_, "0", kLineage, {}));
+}
+
 TEST_F(SnapshotTakerTest, BelongsToTheLineageThatIsWanted) {
   test::RedisServer server;
-  taker_.start(from(server.socket_path()), {.lineage = kLineage, .taken = {}});
+  taker_.start(from(server.socket_path()), {});
+  const std::string replid = wait_for_outcome().lineage;
+  taker_.start(from(server.socket_path()), {.lineage = kLineage, .taken = {}, .replid = replid});
 
   EXPECT_EQ(taker_.wait_for_place({}).lineage, kLineage);
   EXPECT_FALSE(taker_.wait_for_place({}).fresh);
