@@ -14,7 +14,7 @@
 #   --server NAME    which server (redis-server-7.0)
 #
 # For each run: requests a second, CPU seconds of the server, of the agent and of the benchmark, the most that the
-# server's output buffer for the agent ever held (sampled ten times a second), the agent's peak memory, and how old the
+# server's output buffer for the agent ever held (sampled once a second), the agent's peak memory, and how old the
 # newest byte in the repository was at worst.
 set -euo pipefail
 
@@ -84,7 +84,7 @@ sample() {
     fi
     echo "$most $oldest" > "$work/sample.new"
     mv "$work/sample.new" "$work/sample"
-    sleep 0.1
+    sleep 1  # Looking oftener costs the runs with more to look at.
   done
 }
 
