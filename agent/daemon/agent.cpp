@@ -417,23 +417,41 @@ class Agent::Work {
     std::string last_failure;
     while (!stop.stop_requested() && !place_.is_given_up()) {
       const AgentOptions options = current_options();
-      try {
-        const replica::Shard shard = shard_.look(options.shard, stop);
-        const NodeFault fault = judge.consider(shard, {place.position.replid, received_});
+      if (const auto shard = look_quietly(options, stop)) {
+        const NodeFault fault = judge.consider(*shard, {place.position.replid, received_});
         if (fault != NodeFault::none) {
           return fault;
         }
-        bases_.see_to_it(shard, base_options(options), place, stop);
-        last_failure.clear();
-      } catch (const Error& error) {
-        if (!stop.stop_requested() && std::exchange(last_failure, error.what()) != error.what()) {
-          log::warn("the log goes on, but the shard was not looked after",
-                    {{"error", error.what()}});
-        }
+        see_to_base(*shard, options, place, last_failure, stop);
       }
       flow::pause(options.watch_interval, stop);
     }
     return NodeFault::none;
+  }
+
+  /// Nothing if no node answers just now: a busy server is no news, and a lost link is noticed by
+  /// who reads it.
+  std::optional<replica::Shard> look_quietly(const AgentOptions& options,
+                                             const std::stop_token& stop) {
+    try {
+      return shard_.look(options.shard, stop);
+    } catch (const Error& error) {
+      log::debug("shard not looked at", {{"error", error.what()}});
+      return std::nullopt;
+    }
+  }
+
+  /// Why a snapshot that is missing can't be begun is said once for each reason.
+  void see_to_base(const replica::Shard& shard, const AgentOptions& options, const Place& place,
+                   std::string& last_failure, const std::stop_token& stop) {
+    try {
+      bases_.see_to_it(shard, base_options(options), place, stop);
+      last_failure.clear();
+    } catch (const Error& error) {
+      if (!stop.stop_requested() && std::exchange(last_failure, error.what()) != error.what()) {
+        log::warn("a snapshot is missing and cannot be begun", {{"error", error.what()}});
+      }
+    }
   }
 
   /// No node has the log any more, or there never was one: a snapshot, and the log from there.
