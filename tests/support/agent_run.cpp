@@ -92,7 +92,8 @@ std::int64_t AgentRun::durable() const {
   std::pair<std::string, std::int64_t> newest{"", -1};
   for (const std::string& file : user_.files()) {
     const std::string name = file.substr(file.rfind('/') + 1);
-    committed = committed || file.find("/commits/") != std::string::npos;
+    committed =
+        committed || (file.find("/commits/") != std::string::npos && file.ends_with(".json"));
     if (file.find("/snapshots/") != std::string::npos) {
       snapshot = std::stoll(name.substr(0, kDigits));
     } else if (file.find("/log/") != std::string::npos && name.ends_with(".aof.zst")) {
