@@ -381,11 +381,14 @@ class Agent::Work {
     if (const auto tail = spool_.tail()) {
       place_.advance(*tail);
     }
+    const std::int64_t offset = spool_.tail() ? spool_.tail()->position.offset : 0;
+    const bool same_place = std::exchange(malformed_at_, offset) == offset;
     if (error.kind() != ErrorKind::protocol) {
       malformed_tries_ = 0;
       return;
     }
-    if (++malformed_tries_ >= kMalformedTries) {
+    malformed_tries_ = same_place ? malformed_tries_ + 1 : 1;
+    if (malformed_tries_ >= kMalformedTries) {
       malformed_tries_ = 0;
       log::error("the stream is malformed at the same place again; it takes a new snapshot",
                  {{"error", error.what()}});
@@ -549,6 +552,7 @@ class Agent::Work {
   std::optional<Place> abandoned_;  ///< Where the stream is malformed for good.
   std::optional<steady_clock::time_point> refused_since_;
   bool was_attached_ = false;
+  std::int64_t malformed_at_ = 0;  ///< Where the last attachment was lost.
   int malformed_tries_ = 0;
 };
 
