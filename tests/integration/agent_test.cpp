@@ -19,10 +19,6 @@ namespace {
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::int64_t offset_of(RedisServer& server) {
-  return std::stoll(server.info("master_repl_offset"));
-}
-
 class Agent : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override { require_server(GetParam()); }
@@ -159,11 +155,7 @@ TEST_F(AgentProcess, EndsInOrderWithTheLastByteStored) {
   wait_until("a window", [&] { return agent.durable() >= 0; });
   source.cli({"SET", "a", "1"});
   const Mark mark = take_mark(source);
-  wait_until("it has arrived", [&] {
-    const std::string line = source.info("slave0");
-    const auto found = line.find("offset=");
-    return found != std::string::npos && std::stoll(line.substr(found + 7)) >= mark.offset;
-  });
+  wait_until("it has arrived", [&] { return acknowledged(source) >= mark.offset; });
   EXPECT_EQ(agent.stop(), ExitResult{});
   EXPECT_GE(agent.durable(), mark.offset);
   RedisServer restored = agent.restored("latest", kServer);

@@ -26,10 +26,6 @@ using testing::StartsWith;
 
 const std::string kServer = "valkey-server-8.1";
 
-std::int64_t offset_of(RedisServer& server) {
-  return std::stoll(server.info("master_repl_offset"));
-}
-
 std::int64_t syncs(RedisServer& server) {
   return std::stoll(server.info("sync_full"));
 }
@@ -42,13 +38,6 @@ bool is_primary(RedisServer& server) {
     server.wait_until_ready();
     return false;
   }
-}
-
-/// The offset that the only replica has acknowledged.
-std::int64_t acknowledged(RedisServer& server) {
-  const std::string line = server.info("slave0");
-  const auto found = line.find("offset=");
-  return found == std::string::npos ? -1 : std::stoll(line.substr(found + 7));
 }
 
 /// Some writes of several kinds, transactions among them.

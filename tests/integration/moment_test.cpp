@@ -27,10 +27,6 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::int64_t offset_of(RedisServer& server) {
-  return std::stoll(server.info("master_repl_offset"));
-}
-
 std::string at_offset(std::int64_t offset) {
   return "offset:" + std::to_string(offset);
 }

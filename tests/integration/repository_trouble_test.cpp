@@ -121,10 +121,7 @@ TEST_F(RepositoryTrouble, CostsTheServerNothingWhenItHangs) {
   constexpr int kMegabytes = 50;
   write_megabytes(source, kMegabytes);
   const Mark mark = take_mark(source);
-  wait_until("everything in the spool", [&] {
-    return source.info("slave0").find("offset=" + source.info("master_repl_offset")) !=
-           std::string::npos;
-  });
+  wait_until("everything in the spool", [&] { return acknowledged(source) >= mark.offset; });
   const auto buffered = buffered_for_replicas(source);
   ASSERT_TRUE(buffered);
   EXPECT_LT(*buffered, 1 << 20);

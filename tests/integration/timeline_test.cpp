@@ -17,10 +17,6 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::StartsWith;
 
-std::int64_t offset_of(RedisServer& server) {
-  return std::stoll(server.info("master_repl_offset"));
-}
-
 class TimelineOf : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override { require_server(GetParam()); }

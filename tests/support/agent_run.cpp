@@ -140,6 +140,17 @@ std::optional<double> AgentRun::metric(const std::string& name) const {
   return std::stod(text.substr(found + name.size() + 2));
 }
 
+std::int64_t offset_of(RedisServer& server) {
+  return std::stoll(server.info("master_repl_offset"));
+}
+
+std::int64_t acknowledged(RedisServer& server) {
+  const std::string name = "offset=";
+  const std::string line = server.info("slave0");
+  const auto found = line.find(name);
+  return found == std::string::npos ? -1 : std::stoll(line.substr(found + name.size()));
+}
+
 ServerOptions quick_server(const std::string& program, std::vector<std::string> more) {
   std::vector<std::string> args{"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period",
                                 "1"};

@@ -73,6 +73,11 @@ class AgentRun {
   std::optional<Process> process_;
 };
 
+/// How far the history of `server` has come, and how far its only replica has acknowledged it (-1
+/// without one).
+std::int64_t offset_of(RedisServer& server);
+std::int64_t acknowledged(RedisServer& server);
+
 /// A server that an agent can follow without waiting: it takes snapshots at once.
 ServerOptions quick_server(const std::string& program, std::vector<std::string> more = {});
 

@@ -126,11 +126,10 @@ class StreamOf : public testing::TestWithParam<std::string> {
     return tap.read_up_to(std::stoll(server.info("master_repl_offset")));
   }
 
-  std::string checker() const {
+  /// The name of the server's own tool.
+  static std::string checker() {
     std::string name = GetParam();
-    name.replace(name.find("-server-"), 8, "-check-aof-");
-    const auto path = test::find_server(name);
-    return path ? path->string() : "";
+    return name.replace(name.find("-server-"), 8, "-check-aof-");
   }
 };
 
@@ -251,9 +250,11 @@ TEST_P(IncrementOf, MakesAServerWhatTheSourceWas) {
 }
 
 TEST_P(IncrementOf, IsSoundForTheServersOwnCheckerAndCutByItsTimes) {
-  if (checker().empty()) {
-    GTEST_SKIP() << "no checker of this version is on this machine";
+  test::require_server(checker());
+  if (testing::Test::IsSkipped() || testing::Test::HasFatalFailure()) {
+    return;
   }
+  const std::string tool = *test::find_server(checker());
   RedisServer source({.program = GetParam()});
   test::ReplicaTap tap(source.socket_path());
   Restored restored(tap);
@@ -264,9 +265,9 @@ TEST_P(IncrementOf, IsSoundForTheServersOwnCheckerAndCutByItsTimes) {
   restored.append(read(source, tap), 2000);
   restored.finish();
 
-  const auto check = test::run({checker(), restored.manifest().string()});
+  const auto check = test::run({tool, restored.manifest().string()});
   const auto cut =
-      test::run({checker(), "--truncate-to-timestamp", "1999", restored.manifest().string()});
+      test::run({tool, "--truncate-to-timestamp", "1999", restored.manifest().string()});
 
   EXPECT_EQ(check.status, 0) << check.out << check.err;
   EXPECT_EQ(cut.status, 0) << cut.out << cut.err;
