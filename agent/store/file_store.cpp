@@ -1,10 +1,13 @@
 #include "store/file_store.h"
 
 #include "base/error.h"
+#include "codec/sha256.h"
+#include "flow/pause.h"
 #include "io/fd.h"
 #include "io/file.h"
 #include "store/folder.h"
 #include "store/stop.h"
+#include "store/stored_digest.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -30,6 +33,10 @@ constexpr unsigned kFileMode = 0640;
 
 /// How often a folder that somebody prunes at the same moment is made again.
 constexpr int kMakeFolderAttempts = 16;
+
+/// A record's lock is held for one small write: who waits longer waits for a process that hangs.
+constexpr std::chrono::milliseconds kRecordLockPause{5};
+constexpr int kRecordLockAttempts = 2000;
 
 bool is_partial(std::string_view name) {
   return name.ends_with(kPartialEnding);
@@ -138,19 +145,22 @@ class FileUpload final : public Upload {
   void append(ByteView bytes) override {
     throw_if_stopped(stop_);
     file_->append(bytes);
+    digest_.feed(bytes);
   }
 
-  void complete() override {
+  StoredBytes complete() override {
     throw_if_stopped(stop_);
     if (!file_->commit(io::AtomicFile::IfExists::fail)) {
       throw taken(name_);
     }
+    return digest_.finish();
   }
 
  private:
   const std::unique_ptr<io::AtomicFile> file_;
   const std::string name_;
   const std::stop_token stop_;
+  StoredDigest digest_;
 };
 
 /// An open file with a flock(2) on it, which goes when it is closed, whoever closes it.
@@ -296,6 +306,36 @@ void FileStore::remove(const std::string& name, std::stop_token stop) {
   throw_if_stopped(stop);
   check_root(root_);
   remove_file(path_of(root_, name), root_);
+}
+
+std::optional<Record> FileStore::read_record(const std::string& name, std::stop_token stop) const {
+  std::optional<Bytes> content = get(name, kMaxRecordBytes, std::move(stop));
+  if (!content) {
+    return std::nullopt;
+  }
+  std::string version = codec::sha256_hex(*content);
+  return Record{*std::move(content), std::move(version)};
+}
+
+std::optional<std::string> FileStore::swap_record(const std::string& name, ByteView content,
+                                                  const std::optional<std::string>& expected,
+                                                  std::stop_token stop) {
+  std::unique_ptr<StoreLock> lock;
+  for (int attempt = 0; !(lock = try_lock(name, stop)); ++attempt) {
+    if (attempt == kRecordLockAttempts) {
+      throw Error(Side::repository, ErrorKind::unavailable,
+                  fmt::format("record {} of {} stays locked", name, url()));
+    }
+    flow::pause(kRecordLockPause, stop);
+  }
+  const std::optional<Record> there = read_record(name, stop);
+  if (there ? expected != there->version : expected.has_value()) {
+    return std::nullopt;
+  }
+  const std::unique_ptr<io::AtomicFile> file = make_file(root_, name);
+  file->append(content);
+  file->commit(io::AtomicFile::IfExists::replace);
+  return codec::sha256_hex(content);
 }
 
 std::size_t FileStore::remove_abandoned_uploads(const std::string& prefix, const WhichNames& which,

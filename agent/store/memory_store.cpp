@@ -1,7 +1,9 @@
 #include "store/memory_store.h"
 
 #include "base/error.h"
+#include "codec/sha256.h"
 #include "store/stop.h"
+#include "store/stored_digest.h"
 
 #include <fmt/format.h>
 
@@ -48,8 +50,10 @@ class MemoryStore::MemoryUpload final : public Upload {
     content_.insert(content_.end(), bytes.begin(), bytes.end());
   }
 
-  void complete() override {
+  StoredBytes complete() override {
     throw_if_stopped(stop_);
+    StoredDigest digest;
+    digest.feed(content_);
     const std::lock_guard lock(state_->mutex);
     if (state_->unfinished.erase(number_) == 0) {
       throw Error(Side::repository, ErrorKind::failed,
@@ -59,6 +63,7 @@ class MemoryStore::MemoryUpload final : public Upload {
       throw Error(Side::repository, ErrorKind::failed,
                   fmt::format("object {} is there already", name_));
     }
+    return digest.finish();
   }
 
  private:
@@ -169,6 +174,32 @@ void MemoryStore::remove(const std::string& name, std::stop_token stop) {
   throw_if_stopped(stop);
   const std::lock_guard lock(state_->mutex);
   state_->objects.erase(name);
+}
+
+std::optional<Record> MemoryStore::read_record(const std::string& name,
+                                               std::stop_token stop) const {
+  std::optional<Bytes> content = get(name, kMaxRecordBytes, std::move(stop));
+  if (!content) {
+    return std::nullopt;
+  }
+  std::string version = codec::sha256_hex(*content);
+  return Record{*std::move(content), std::move(version)};
+}
+
+std::optional<std::string> MemoryStore::swap_record(const std::string& name, ByteView content,
+                                                    const std::optional<std::string>& expected,
+                                                    std::stop_token stop) {
+  throw_if_stopped(stop);
+  const std::lock_guard lock(state_->mutex);
+  const auto there = state_->objects.find(name);
+  const bool as_expected = there == state_->objects.end()
+                               ? !expected
+                               : expected && *expected == codec::sha256_hex(there->second);
+  if (!as_expected) {
+    return std::nullopt;
+  }
+  state_->objects.insert_or_assign(name, Bytes(content.begin(), content.end()));
+  return codec::sha256_hex(content);
 }
 
 std::size_t MemoryStore::remove_abandoned_uploads(const std::string& prefix,

@@ -27,6 +27,10 @@ class MemoryStore final : public ObjectStore {
   std::vector<ObjectInfo> list(const std::string& prefix, std::stop_token stop) const override;
   bool empty(std::stop_token stop) const override;
   void remove(const std::string& name, std::stop_token stop) override;
+  std::optional<Record> read_record(const std::string& name, std::stop_token stop) const override;
+  std::optional<std::string> swap_record(const std::string& name, ByteView content,
+                                         const std::optional<std::string>& expected,
+                                         std::stop_token stop) override;
   std::size_t remove_abandoned_uploads(const std::string& prefix, const WhichNames& which,
                                        std::stop_token stop) override;
   std::unique_ptr<StoreLock> try_lock(const std::string& name, std::stop_token stop) override;

@@ -18,6 +18,25 @@ bool is_component(std::string_view component) noexcept {
 
 }  // namespace
 
+void ObjectStore::remove_all(const std::vector<std::string>& names, std::stop_token stop) {
+  for (const std::string& name : names) {
+    remove(name, stop);
+  }
+}
+
+bool ObjectStore::copy_within(const ObjectStore& /*from*/, const std::string& /*name*/,
+                              std::stop_token /*stop*/) {
+  return false;
+}
+
+ObjectStore::ConditionalWrites ObjectStore::conditional_writes(std::stop_token /*stop*/) {
+  return {};
+}
+
+bool ObjectStore::can_read(const std::string& name) const {
+  return !name.ends_with(kEncryptedSuffix);
+}
+
 bool is_valid_name(const std::string& name) noexcept {
   std::string_view rest = name;
   for (;;) {

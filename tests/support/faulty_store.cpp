@@ -16,10 +16,11 @@ class FaultyStore::FaultyUpload final : public store::Upload {
     store_.end(number);
   }
 
-  void complete() override {
+  store::StoredBytes complete() override {
     const std::uint64_t number = store_.begin();
-    inner_->complete();
+    const store::StoredBytes stored = inner_->complete();
     store_.end(number);
+    return stored;
   }
 
  private:
@@ -121,6 +122,31 @@ void FaultyStore::remove(const std::string& name, std::stop_token stop) {
   const std::uint64_t number = begin();
   inner_.remove(name, stop);
   end(number);
+}
+
+std::optional<store::Record> FaultyStore::read_record(const std::string& name,
+                                                      std::stop_token stop) const {
+  const std::uint64_t number = begin();
+  std::optional<store::Record> result = inner_.read_record(name, stop);
+  end(number);
+  return result;
+}
+
+std::optional<std::string> FaultyStore::swap_record(const std::string& name, ByteView content,
+                                                    const std::optional<std::string>& expected,
+                                                    std::stop_token stop) {
+  const std::uint64_t number = begin();
+  std::optional<std::string> result = inner_.swap_record(name, content, expected, stop);
+  end(number);
+  return result;
+}
+
+bool FaultyStore::encrypts() const {
+  return inner_.encrypts();
+}
+
+bool FaultyStore::can_read(const std::string& name) const {
+  return inner_.can_read(name);
 }
 
 std::size_t FaultyStore::remove_abandoned_uploads(const std::string& prefix,

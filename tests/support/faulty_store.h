@@ -61,6 +61,13 @@ class FaultyStore final : public store::ObjectStore {
                                       std::stop_token stop) const override;
   bool empty(std::stop_token stop) const override;
   void remove(const std::string& name, std::stop_token stop) override;
+  std::optional<store::Record> read_record(const std::string& name,
+                                           std::stop_token stop) const override;
+  std::optional<std::string> swap_record(const std::string& name, ByteView content,
+                                         const std::optional<std::string>& expected,
+                                         std::stop_token stop) override;
+  bool encrypts() const override;
+  bool can_read(const std::string& name) const override;
   std::size_t remove_abandoned_uploads(const std::string& prefix, const store::WhichNames& which,
                                        std::stop_token stop) override;
   std::unique_ptr<store::StoreLock> try_lock(const std::string& name,

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <stop_token>
+
+namespace keyrewind::flow {
+
+/// Holds a flow of bytes to a rate: over any 10 s it is at most 5 % above. What was not used in one
+/// tenth of a second is not saved for later. Any number of threads share one.
+class RateLimit {
+ public:
+  /// 0: no limit.
+  explicit RateLimit(std::uint64_t bytes_per_second);
+
+  /// May change while it is in use.
+  void set(std::uint64_t bytes_per_second);
+  std::uint64_t bytes_per_second() const;
+
+  /// Waits until `bytes` more may pass: at most some 64 KiB at a time keep it smooth. Throws
+  /// Error(cancelled) once `stop` is requested.
+  void take(std::uint64_t bytes, const std::stop_token& stop);
+
+ private:
+  mutable std::mutex mutex_;
+  std::uint64_t bytes_per_second_;
+  std::chrono::steady_clock::time_point free_at_{};  ///< When what was taken so far has passed.
+};
+
+}  // namespace keyrewind::flow

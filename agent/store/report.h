@@ -1,0 +1,23 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+namespace keyrewind::store {
+
+/// One request to a repository, for metrics: each attempt is one.
+struct RequestReport {
+  std::string_view operation;  ///< "put", "get", "list": one of a few, whatever the store.
+  std::string_view result;     ///< "ok", "missing", "conflict", "slow_down", "denied", "failed".
+  bool retried = false;        ///< It failed, and will be tried again.
+  std::chrono::microseconds duration{};
+  std::uint64_t sent = 0;      ///< Bytes of the body.
+  std::uint64_t received = 0;  ///< Bytes of the body.
+};
+
+/// Gets every request; may be called from any thread at once. Empty: nobody wants to know.
+using Observer = std::function<void(const RequestReport&)>;
+
+}  // namespace keyrewind::store
