@@ -156,6 +156,7 @@ class SnapshotUpload {
     stored_.index_offset = stored_.object.bytes;
     const Bytes encoded = codec::encode_frame_index(index);
     append(encoded);
+    stored_.index_bytes = encoded.size();
     stored_.index_sha256 = codec::sha256_hex(encoded);
     stored_.object.sha256 = sha256.hex_digest();
   }

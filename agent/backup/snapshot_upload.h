@@ -28,6 +28,7 @@ using ReadSome = std::function<std::size_t(std::span<std::byte>)>;
 struct StoredSnapshot {
   catalog::StoredObject object;
   std::uint64_t index_offset = 0;
+  std::uint64_t index_bytes = 0;
   std::string index_sha256;
   std::string raw_sha256;
   rdb::Summary rdb;

@@ -74,6 +74,7 @@ catalog::Snapshot take_snapshot(catalog::Catalog& catalog, const std::string& id
           .taken = taken,
           .object = std::move(stored.object),
           .index_offset = stored.index_offset,
+          .index_bytes = stored.index_bytes,
           .index_sha256 = std::move(stored.index_sha256),
           .raw_sha256 = std::move(stored.raw_sha256),
           .rdb = std::move(stored.rdb)};

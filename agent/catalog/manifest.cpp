@@ -71,7 +71,10 @@ ordered_json to_json(const Snapshot& snapshot) {
           {"offset", snapshot.offset},
           {"taken", to_rfc3339(snapshot.taken)},
           {"object", to_json(snapshot.object)},
-          {"index", {{"offset", snapshot.index_offset}, {"sha256", snapshot.index_sha256}}},
+          {"index",
+           {{"offset", snapshot.index_offset},
+            {"bytes", snapshot.index_bytes},
+            {"sha256", snapshot.index_sha256}}},
           {"raw",
            {{"bytes", snapshot.rdb.bytes},
             {"sha256", snapshot.raw_sha256},
@@ -198,6 +201,9 @@ Snapshot read_snapshot(const JsonObject& in, const std::string& source, Timestam
   snapshot.object = read_object(in.object("object"), source);
   const JsonObject index = in.object("index");
   snapshot.index_offset = index.number("offset", snapshot.object.bytes);
+  // The first manifests did not say how long it is, since it runs to the end of the object.
+  const std::uint64_t rest = snapshot.object.bytes - snapshot.index_offset;
+  snapshot.index_bytes = index.has("bytes") ? index.number("bytes", rest) : rest;
   snapshot.index_sha256 = index.hex("sha256", kSha256Digits);
   const JsonObject raw = in.object("raw");
   snapshot.raw_sha256 = raw.hex("sha256", kSha256Digits);

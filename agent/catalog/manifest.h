@@ -31,8 +31,12 @@ struct Snapshot {
   std::string replid;
   std::int64_t offset = 0;
   Timestamp taken{};               ///< When the server said where the snapshot stands.
-  StoredObject object;             ///< zstd frames, then their index.
-  std::uint64_t index_offset = 0;  ///< Where the object's frame index begins; it runs to the end.
+  StoredObject object;             ///< Holds zstd frames, then their index.
+  std::uint64_t index_offset = 0;  ///< Where in what the object holds its frame index begins.
+  std::uint64_t index_bytes = 0;   ///< The index's size: with it ends what the object holds.
+  /// Whether the next two and `rdb.crc64` are. Of an encrypted snapshot they stand in the backup's
+  /// details: where those can't be read they are empty and 0, and there is nothing to compare with.
+  bool digests_known = true;
   std::string index_sha256;
   std::string raw_sha256;  ///< Of the RDB itself.
   rdb::Summary rdb;        ///< Its bytes, CRC64 and counts.

@@ -70,6 +70,7 @@ catalog::Snapshot store_as_snapshot(const std::string& rdb, store::ObjectStore& 
   catalog::Snapshot snapshot;
   snapshot.object = stored.object;
   snapshot.index_offset = stored.index_offset;
+  snapshot.index_bytes = stored.index_bytes;
   snapshot.index_sha256 = stored.index_sha256;
   snapshot.raw_sha256 = stored.raw_sha256;
   snapshot.rdb = stored.rdb;

@@ -92,6 +92,11 @@ const std::set<std::string>& optional_fields() {
   return fields;
 }
 
+/// Whether `parent` tells where a snapshot's index is: how long it is need not be said.
+bool is_index(const json& parent) {
+  return parent.size() <= 4 && parent.contains("offset");
+}
+
 TEST(Manifest, GivesBackWhatWasWritten) {
   const Manifest manifest = test::sample_manifest("orders", kId);
 
@@ -226,7 +231,7 @@ TEST(Document, MissesNoneOfItsFields) {
   for (const Kind& kind : kinds()) {
     json document = json::parse(kind.text);
     for_each_field(document, [&](json& parent, const std::string& key) {
-      if (optional_fields().contains(key)) {
+      if (optional_fields().contains(key) || (is_index(parent) && key == "bytes")) {
         return;
       }
       parent.erase(key);
@@ -254,8 +259,9 @@ TEST(Document, TakesNoFieldOfAnotherType) {
       const json original = parent[key];
       for (const json& value : values) {
         const bool nullable =
-            value.is_null() && (key == "used_memory" || key == "keys" || key == "opaque_reason" ||
-                                key == "encryption" || key == "taken");
+            value.is_null() &&
+            (key == "used_memory" || key == "keys" || key == "opaque_reason" ||
+             key == "encryption" || key == "taken" || (is_index(parent) && key == "bytes"));
         if (value.type() == original.type() || nullable ||
             (original.is_null() && value.is_string())) {
           continue;

@@ -111,6 +111,7 @@ inline catalog::Manifest sample_manifest(const std::string& source, const std::s
   snapshot.object = {catalog::names::snapshot(source, "0", snapshot.lineage, snapshot.offset, id),
                      kSampleSnapshot.size(), codec::sha256_hex(as_bytes(kSampleSnapshot))};
   snapshot.index_offset = 11;
+  snapshot.index_bytes = kSampleSnapshot.size() - 11;
   snapshot.index_sha256 = codec::sha256_hex(as_bytes(kSampleSnapshot.substr(11)));
   snapshot.raw_sha256 = codec::sha256_hex(as_bytes("the RDB"));
   snapshot.rdb = sample_summary();
