@@ -23,10 +23,11 @@ struct SigningScope {
   std::string service = "s3";
 };
 
-/// Adds host, x-amz-date, x-amz-content-sha256, x-amz-security-token (if there is one) and
-/// authorization to the headers of `request`, whose URL has its path and query encoded as
-/// `uri_encode` does; the query's names need no order. All headers that it has are signed.
-/// `payload_sha256` is lower-case hexadecimal or kUnsignedPayload.
+/// Adds host, x-amz-date, x-amz-content-sha256 (of the service s3 alone), x-amz-security-token (if
+/// there is one) and authorization to the headers of `request`, whose URL has its path and query
+/// encoded as `uri_encode` does; the query's names need no order. All headers that it has are
+/// signed; those of an earlier signature are replaced. `payload_sha256` is lower-case hexadecimal
+/// or kUnsignedPayload. Throws Error(config) if the URL is none.
 void sign(http::Request& request, std::string_view payload_sha256, const Credentials& credentials,
           const SigningScope& scope, Timestamp now);
 
