@@ -6,12 +6,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -26,7 +26,9 @@ struct Request {
   Headers headers{};
   ByteView body{};                     ///< Must outlive the call.
   std::span<std::byte> into{};         ///< Where a 2xx body goes; empty: into Response::body.
-  std::uint64_t max_body = 16U << 20;  ///< Of Response::body; a longer one ends the call.
+  std::uint64_t max_body = 16U << 20;  ///< Of Response::body.
+  /// In place of the client's: for what a server may have to think about for long.
+  std::optional<std::chrono::milliseconds> stall_timeout{};
 };
 
 struct Response {
@@ -52,12 +54,7 @@ struct ClientOptions {
   flow::RateLimit* download_limit = nullptr;
 };
 
-/// Thrown when no complete answer came: the connection failed, broke, stalled or its bytes were
-/// cut short. Whether the server acted on the request is then unknown.
-/// It is an Error(Side::repository, unavailable); Error(denied) where TLS refuses the peer, and
-/// Error(config) where the CA file can't be used or the URL is none.
-///
-/// HTTP over libcurl. Connections are kept and used again. All members may be called from any
+/// HTTP/1.1 over libcurl. Connections are kept and used again. All members may be called from any
 /// thread at once; each call uses one connection.
 class Client {
  public:
@@ -67,13 +64,19 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   /// Sends the request and waits for the whole answer, whatever its status. No redirect is
-  /// followed. Throws what stands above, and Error(cancelled) soon after `stop` is requested.
-  /// No message holds a header, a query or a body: they may hold secrets.
+  /// followed, and but for GET and HEAD nothing is ever sent twice.
+  ///
+  /// Throws Error(Side::repository, unavailable) when no complete answer came: the connection
+  /// failed, broke, stalled or its bytes were cut short. Whether the server acted on the request is
+  /// then unknown. Throws denied where TLS does not trust the peer, config where the CA file can't
+  /// be used or the URL is none, protocol where a body is longer than `into` or `max_body`, and
+  /// Error(cancelled) soon after `stop` is requested. Messages name the host; none holds a header,
+  /// a query or a body: they may hold secrets.
   Response send(const Request& request, std::stop_token stop);
 
  private:
   class Work;
-  const std::unique_ptr<Work> work_;
+  std::unique_ptr<Work> work_;
 };
 
 }  // namespace keyrewind::http

@@ -176,13 +176,16 @@ std::size_t body_size(const HttpRequest& request) {
   return length.empty() ? 0 : std::stoul(length);
 }
 
-/// Faults that strike before the whole request is read.
-void interrupt_request(auto& connection, const HttpRequest& request, HttpFault fault) {
+/// Asks for the body, unless a fault strikes before or within it.
+void begin_body(auto& connection, const HttpRequest& request, HttpFault fault) {
   if (fault == HttpFault::reset_before_body) {
     connection.reset();
   }
   if (fault == HttpFault::no_reading) {
     connection.wait_for_end();
+  }
+  if (request.has_header("expect")) {
+    connection.send("HTTP/1.1 100 Continue\r\n\r\n");
   }
   if (fault == HttpFault::reset_in_body) {
     connection.read_bytes(body_size(request) / 2);
@@ -356,10 +359,7 @@ bool HttpServer::answer_one(Connection& connection, std::size_t number) {
   request.connection = number;
   std::optional<HttpAnswer> plan = planned(request);
   const std::size_t index = note(request);
-  interrupt_request(connection, request, plan ? plan->fault : HttpFault::none);
-  if (request.has_header("expect")) {
-    connection.send("HTTP/1.1 100 Continue\r\n\r\n");
-  }
+  begin_body(connection, request, plan ? plan->fault : HttpFault::none);
   request.body = connection.read_bytes(body_size(request));
   {
     const std::lock_guard lock(mutex_);
