@@ -42,10 +42,14 @@ std::uint64_t checksum(const RecordHead& head, ByteView text) {
   return rdb::crc64(text, rdb::crc64(checked_part(head)));
 }
 
+/// Of a journal that an earlier version left, which wrote none.
+const std::string kNoSalt(32, '0');
+
 std::string encode(const JournalHead& head) {
   nlohmann::ordered_json json{{"source", head.source},          {"shard", head.shard},
                               {"lineage", head.lineage},        {"replid", head.position.replid},
                               {"offset", head.position.offset}, {"database", nullptr}};
+  json["salt"] = head.salt;
   if (head.database) {
     json["database"] = *head.database;
   }
@@ -62,6 +66,7 @@ JournalHead parse_head(ByteView text) {
   if (!json.at("database").is_null()) {
     head.database = json.at("database").get<std::uint64_t>();
   }
+  head.salt = json.value("salt", kNoSalt);
   return head;
 }
 

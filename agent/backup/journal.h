@@ -26,6 +26,8 @@ struct JournalHead {
   std::string lineage;
   replica::Position position;             ///< A safe one.
   std::optional<std::uint64_t> database;  ///< Selected there, if known.
+  /// 32 random hexadecimal digits, for the digest of what it becomes if that is encrypted.
+  std::string salt{};
 
   bool operator==(const JournalHead&) const = default;
 };

@@ -89,7 +89,7 @@ std::vector<SegmentEntry> remove_replaced(store::ObjectStore& store, Run segment
       sound[by] = is_sound(store, *by, stop);
     }
     if (sound[by]) {
-      store.remove(entry.object, stop);
+      catalog::remove_segment(store, entry.object, stop);
     }
   }
   return left;
@@ -141,20 +141,35 @@ void join(Segment& merged, const Segment& next) {
   }
 }
 
-/// Gives the raw bytes of `segment` to `writer`, with an end of link wherever there is one.
+/// The index of a segment with all that it has; nothing if the segment is gone.
+std::optional<Segment> read_whole(const store::ObjectStore& store, const SegmentEntry& entry,
+                                  const std::stop_token& stop) {
+  const auto segment = catalog::read_segment(store, entry, stop);
+  if (!segment) {
+    return std::nullopt;
+  }
+  return catalog::read_whole_index(store, entry.object, *segment, stop);
+}
+
+/// Gives the raw bytes of `segment` to `writer`, link by link. Those keep their salts.
 void copy_data(store::ObjectStore& store, const SegmentEntry& entry, const Segment& segment,
                SegmentWriter& writer, const std::stop_token& stop) {
   auto link = segment.links.begin();
+  std::int64_t link_begin = segment.begin;
   catalog::read_segment_data(
       store, entry.object, segment, segment.begin,
       [&](ByteView raw, std::int64_t offset) {
         while (!raw.empty()) {
           const auto to_end = static_cast<std::size_t>(link->end - offset);
           const ByteView part = raw.first(std::min(to_end, raw.size()));
+          if (offset == link_begin) {
+            writer.begin_link(link->salt);
+          }
           writer.append(part);
           offset += static_cast<std::int64_t>(part.size());
           raw = raw.subspan(part.size());
           if (offset == link->end) {
+            link_begin = link->end;
             writer.end_link((link++)->end);
           }
         }
@@ -170,12 +185,14 @@ bool merge(store::ObjectStore& store, const std::string& lineage, Run run,
                                                     .begin = run.front().begin,
                                                     .end = run.back().end,
                                                     .last = run.back().last,
-                                                    .level = run.front().level + 1});
+                                                    .level = run.front().level + 1,
+                                                    .generation = run.front().generation,
+                                                    .encrypted = store.encrypts()});
   SegmentWriter writer(store, name, options.compression_level, stop);
   std::optional<Segment> merged;
   catalog::Digest chain{};
   for (const SegmentEntry& entry : run) {
-    const auto segment = catalog::read_segment(store, entry, stop);
+    const auto segment = read_whole(store, entry, stop);
     if (!segment || (merged && segment->previous != chain)) {
       log::warn("segments not merged: the chain does not hold", {{"object", entry.object}});
       return false;
@@ -193,11 +210,14 @@ bool merge(store::ObjectStore& store, const std::string& lineage, Run run,
   return true;
 }
 
-/// How far from `run`'s front segments of its level follow each other without a break.
-Run same_level_run(Run run) {
+/// How far from `run`'s front segments of its level and generation follow each other without a
+/// break, all of which can be read or none.
+Run same_level_run(const store::ObjectStore& store, Run run) {
   std::size_t count = 1;
   while (count < run.size() && run[count].level == run.front().level &&
-         run[count].begin == run[count - 1].end) {
+         run[count].generation == run.front().generation &&
+         run[count].begin == run[count - 1].end &&
+         store.can_read(run[count].object) == store.can_read(run.front().object)) {
     ++count;
   }
   return run.first(count);
@@ -221,8 +241,9 @@ std::size_t merge_lineage(store::ObjectStore& store, const std::string& lineage,
                           const MergeOptions& options, const std::stop_token& stop) {
   std::size_t merged = 0;
   while (!segments.empty()) {
-    const Run run = same_level_run(segments);
-    const bool can_rise = run.front().level < catalog::names::kMaxLevel;
+    const Run run = same_level_run(store, segments);
+    const bool can_rise =
+        run.front().level < catalog::names::kMaxLevel && store.can_read(run.front().object);
     const Batch batch = can_rise ? first_batch(run, options) : Batch{run.size(), false};
     if (batch.is_full && batch.count > 1) {
       merged += try_merge(store, lineage, run.first(batch.count), options, stop) ? 1U : 0U;

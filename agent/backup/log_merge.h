@@ -25,8 +25,9 @@ struct MergeOptions {
 /// any moment, whatever ends the pass; what a reader has listed stays until the next pass.
 ///
 /// Every merged byte is checked on its way. Damaged segments are left as they are, with a warning,
-/// and so are those that a damaged one would replace.
-/// The caller holds the shard's agent lock. Returns how many merged segments were made.
+/// and so are those that a damaged one would replace. Segments of different generations are never
+/// merged, nor those that this process cannot read because they are encrypted.
+/// The caller holds the shard's lease. Returns how many merged segments were made.
 std::size_t merge_log(store::ObjectStore& store, const MergeOptions& options, std::stop_token stop);
 
 }  // namespace keyrewind::backup

@@ -41,9 +41,11 @@ void LogShipper::run(std::stop_token stop) {
   bool again = false;
   while (!stop.stop_requested()) {
     try {
+      wait_for_lease(stop);
       open(stop);
       ship_events(stop);
       if (const auto sealed = spool_.next(stop)) {
+        wait_for_lease(stop);
         ship(*sealed, again, stop);
         note_success();
       }
@@ -77,20 +79,64 @@ void LogShipper::note_failure(const Error& error) {
   }
 }
 
+bool LogShipper::may_write() const {
+  return options_.lease == nullptr || options_.lease->state() == store::LeaseState::ours;
+}
+
+/// While the store does not answer, the lease may lapse. Nobody needs to hear of that: it is either
+/// ours again when the store is back, or this shipper is stopped.
+void LogShipper::wait_for_lease(const std::stop_token& stop) const {
+  while (!may_write()) {
+    if (stop.stop_requested()) {
+      throw Error(ErrorKind::cancelled, "stopped");
+    }
+    options_.lease->wait_while(options_.lease->state(), milliseconds(500), stop);
+  }
+}
+
+void LogShipper::take_lock(const std::stop_token& stop) {
+  lock_ = store_.try_lock(catalog::names::agent_lock(options_.source, options_.shard), stop);
+  if (!lock_) {
+    throw Error(
+        ErrorKind::busy,
+        fmt::format("another agent writes the log of {}; run one for each shard", options_.source));
+  }
+}
+
+/// That of the lease, but never lower than one that the log has: somebody may have removed the
+/// lease, or gone on without any, and what is written now must not look stale.
+void LogShipper::find_generation(const std::stop_token& stop) {
+  std::uint64_t highest = 0;
+  for (const auto& [lineage, segments] :
+       catalog::list_logs(store_, options_.source, options_.shard, stop)) {
+    for (const catalog::SegmentEntry& segment : segments) {
+      highest = std::max(highest, segment.generation);
+    }
+  }
+  generation_ = highest;
+  if (options_.lease != nullptr && options_.lease->generation() != highest) {
+    const bool follows = options_.lease->generation() > highest;
+    generation_ = follows ? options_.lease->generation() : highest + 1;
+  }
+}
+
 void LogShipper::open(std::stop_token stop) {
   if (opened_) {
     return;
   }
   if (!lock_) {
     catalog::ensure_repository(store_, clock_, stop);
-    lock_ = store_.try_lock(catalog::names::agent_lock(options_.source, options_.shard), stop);
   }
-  if (!lock_) {
-    throw Error(
-        ErrorKind::busy,
-        fmt::format("another agent writes the log of {}; run one for each shard", options_.source));
+  if (!lock_ && options_.lease == nullptr) {
+    take_lock(stop);
   }
   catalog::remove_abandoned_log_uploads(store_, options_.source, options_.shard, stop);
+  for (const std::string& object :
+       catalog::list_log_waste(store_, options_.source, options_.shard, stop)) {
+    log::info("removed what an earlier agent left", {{"object", object}});
+    catalog::remove_segment(store_, object, stop);
+  }
+  find_generation(stop);
   opened_ = true;
   note_success();
 }
@@ -143,7 +189,7 @@ void LogShipper::ship(const Spool::Sealed& sealed, bool again, std::stop_token s
     }
   }
   const StoredSegment stored =
-      store_segment(store_, sealed, end.chain, options_.compression_level, stop);
+      store_segment(store_, sealed, end.chain, generation_, options_.compression_level, stop);
   end = {sealed.end, catalog::chain_end(stored.segment)};
   spool_.remove_first();
   metrics_.segment_stored(static_cast<std::uint64_t>(sealed.end - begin), stored.stored_bytes);
@@ -181,7 +227,7 @@ std::optional<LogShipper::ChainEnd> LogShipper::find_chain_end(const std::string
 std::optional<LogShipper::ChainEnd> LogShipper::already_stored(const Spool::Sealed& sealed,
                                                                const ChainEnd& before,
                                                                std::stop_token stop) {
-  const std::string name = segment_name(sealed);
+  const std::string name = segment_name(sealed, generation_, store_.encrypts());
   const auto info = store_.head(name, stop);
   if (!info) {
     return std::nullopt;
@@ -191,9 +237,10 @@ std::optional<LogShipper::ChainEnd> LogShipper::already_stored(const Spool::Seal
                                     .begin = sealed.head.position.offset,
                                     .end = sealed.end,
                                     .last = std::chrono::floor<std::chrono::seconds>(sealed.last),
-                                    .level = 0};
+                                    .level = 0,
+                                    .generation = generation_};
   const auto found = catalog::read_segment(store_, entry, stop);
-  const catalog::Segment expected = describe_segment(sealed, before.chain);
+  const catalog::Segment expected = describe_segment(sealed, before.chain, store_.encrypts());
   if (!found || found->links != expected.links || found->previous != before.chain) {
     throw Error(ErrorKind::failed,
                 fmt::format("{} is there, but not as this agent wrote it; another one may be "

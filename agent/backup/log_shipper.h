@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "catalog/segment.h"
 #include "metrics/agent_metrics.h"
+#include "store/lease.h"
 #include "store/object_store.h"
 
 #include <atomic>
@@ -24,6 +25,9 @@ struct ShipperOptions {
   std::string source;
   std::string shard;
   int compression_level = 1;
+  /// The lease of the shard, which must outlive the shipper: nothing is written while it is not
+  /// ours. Without one the shipper takes the shard's agent lock.
+  const store::Lease* lease = nullptr;
   std::chrono::milliseconds first_pause{500};  ///< Before a repository that failed is tried again …
   std::chrono::milliseconds longest_pause{10000};  ///< … growing to this.
 };
@@ -38,12 +42,12 @@ class LogShipper {
   LogShipper(store::ObjectStore& store, Spool& spool, DurablePoint& durable, ShipperOptions options,
              metrics::AgentMetrics& metrics, const Clock& clock);
 
-  /// Ships until `stop` is requested. Throws Error(busy) if another agent ships this shard, and
-  /// Error(failed) if the spool itself is broken.
+  /// Ships until `stop` is requested. Throws Error(busy) if another agent ships this shard and
+  /// there is no lease, and Error(failed) if the spool itself is broken.
   void run(std::stop_token stop);
 
-  /// Whether it holds the shard's agent lock and the repository works. Any thread.
-  bool working() const noexcept { return working_; }
+  /// Whether it may write, and the repository works. Any thread.
+  bool working() const { return working_ && may_write(); }
 
   /// Called when a journal does not follow the log that the repository has; it has been dropped,
   /// and the stream must be read again from the repository's end or anew.
@@ -58,7 +62,11 @@ class LogShipper {
     catalog::Digest chain{};
   };
 
+  bool may_write() const;
+  void wait_for_lease(const std::stop_token& stop) const;
   void open(std::stop_token stop);
+  void take_lock(const std::stop_token& stop);
+  void find_generation(const std::stop_token& stop);
   void ship_events(std::stop_token stop);
   void ship(const Spool::Sealed& sealed, bool again, std::stop_token stop);
   std::optional<ChainEnd> find_chain_end(const std::string& lineage, std::stop_token stop);
@@ -78,6 +86,7 @@ class LogShipper {
   std::function<void(const std::string&)> broken_;
   std::unique_ptr<store::StoreLock> lock_;
   bool opened_ = false;  ///< And what earlier processes left is cleared away.
+  std::uint64_t generation_ = 0;
   std::map<std::string, ChainEnd> ends_;
   std::atomic<bool> working_{false};
   bool failing_ = false;  ///< The last call to the repository did.

@@ -16,6 +16,9 @@ namespace {
 /// Raw bytes of a frame, but for the last of a segment.
 constexpr std::size_t kFrameBytes = 4U << 20U;
 
+/// Of an index that is compared with ours.
+constexpr std::uint64_t kMaxOtherIndexBytes = catalog::kMaxSegmentIndexBytes + 1024;
+
 /// Marks are not nearer to each other than this: it is what `--at` is exact to.
 constexpr std::chrono::milliseconds kMarkSpacing{10};
 
@@ -130,7 +133,16 @@ catalog::Segment read_journal(const Spool::Sealed& sealed, const catalog::Digest
 
 SegmentWriter::SegmentWriter(store::ObjectStore& store, const std::string& name,
                              int compression_level, std::stop_token stop)
-    : upload_(store.upload(name, std::move(stop))), compressor_(compression_level) {}
+    : store_(store),
+      name_(name),
+      stop_(std::move(stop)),
+      upload_(store.upload(name, stop_)),
+      compressor_(compression_level) {}
+
+void SegmentWriter::begin_link(const std::string& salt) {
+  salt_ = salt;
+  link_sha256_.feed(as_bytes(salt_));
+}
 
 void SegmentWriter::append(ByteView raw) {
   link_sha256_.feed(raw);
@@ -166,7 +178,7 @@ void SegmentWriter::store(ByteView bytes) {
 }
 
 void SegmentWriter::end_link(std::int64_t end) {
-  catalog::Link link{.end = end};
+  catalog::Link link{.end = end, .salt = salt_};
   std::ranges::copy(link_sha256_.digest(), link.sha256.begin());
   links_.push_back(link);
 }
@@ -176,25 +188,44 @@ void SegmentWriter::complete(catalog::Segment& segment) {
   segment.frames = std::move(frames_);
   segment.links = std::move(links_);
   store(catalog::encode_segment_index(segment));
+  if (name_.ends_with(store::kEncryptedSuffix)) {
+    put_plain_index(segment);
+  }
   upload_->complete();
 }
 
-std::string segment_name(const Spool::Sealed& sealed) {
+/// The segment is not there yet, so another index of its name is of an attempt that failed.
+void SegmentWriter::put_plain_index(const catalog::Segment& segment) {
+  const std::string name = catalog::names::segment_index(name_);
+  const Bytes index = catalog::encode_segment_index(catalog::plain_part(segment, stored_bytes_));
+  if (!store_.put_if_absent(name, index, stop_) &&
+      store_.get(name, std::max<std::uint64_t>(index.size(), kMaxOtherIndexBytes), stop_) !=
+          index) {
+    store_.remove(name, stop_);
+    store_.put_if_absent(name, index, stop_);
+  }
+}
+
+std::string segment_name(const Spool::Sealed& sealed, std::uint64_t generation, bool encrypted) {
   const JournalHead& head = sealed.head;
   return catalog::names::segment(head.source, head.shard,
                                  {.lineage = head.lineage,
                                   .begin = head.position.offset,
                                   .end = sealed.end,
                                   .last = sealed.last,
-                                  .level = 0});
+                                  .level = 0,
+                                  .generation = generation,
+                                  .encrypted = encrypted});
 }
 
 StoredSegment store_segment(store::ObjectStore& store, const Spool::Sealed& sealed,
-                            const catalog::Digest& previous, int compression_level,
-                            std::stop_token stop) {
+                            const catalog::Digest& previous, std::uint64_t generation,
+                            int compression_level, std::stop_token stop) {
   StoredSegment stored;
-  stored.object = segment_name(sealed);
+  const bool encrypted = store.encrypts();
+  stored.object = segment_name(sealed, generation, encrypted);
   SegmentWriter writer(store, stored.object, compression_level, stop);
+  writer.begin_link(encrypted ? sealed.head.salt : std::string());
   stored.segment = read_journal(sealed, previous, [&](ByteView raw) { writer.append(raw); });
   writer.end_link(sealed.end);
   writer.complete(stored.segment);
@@ -202,8 +233,12 @@ StoredSegment store_segment(store::ObjectStore& store, const Spool::Sealed& seal
   return stored;
 }
 
-catalog::Segment describe_segment(const Spool::Sealed& sealed, const catalog::Digest& previous) {
+catalog::Segment describe_segment(const Spool::Sealed& sealed, const catalog::Digest& previous,
+                                  bool encrypted) {
   codec::Sha256 sha256;
+  if (encrypted) {
+    sha256.feed(as_bytes(sealed.head.salt));
+  }
   catalog::Segment segment =
       read_journal(sealed, previous, [&](ByteView raw) { sha256.feed(raw); });
   catalog::Link link{.end = sealed.end};

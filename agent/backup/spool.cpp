@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "io/file.h"
 
 #include <fcntl.h>
@@ -23,6 +24,9 @@ constexpr const char* kJournalEnding = ".journal";
 constexpr const char* kEventEnding = ".event";
 constexpr const char* kPartialEnding = ".partial";
 constexpr std::uint64_t kMaxEventBytes = 64U << 10U;
+constexpr std::size_t kSaltBytes = 16;
+constexpr const char* kIdEnding = ".id";
+constexpr std::uint64_t kMaxIdBytes = 256;
 
 fs::path make_folder(fs::path folder) {
   std::error_code error;
@@ -48,6 +52,31 @@ io::Fd lock_folder(const fs::path& folder) {
                             folder.string()));
   }
   return folder_file;
+}
+
+/// What names this folder for as long as it exists; beside it, where nobody clears up.
+std::string read_or_make_id(fs::path folder) {
+  const fs::path path = folder += kIdEnding;
+  if (fs::exists(path)) {
+    const Bytes content = io::read_file(path, kMaxIdBytes, Side::here);
+    std::string id(as_text(content));
+    while (!id.empty() && id.back() == '\n') {
+      id.pop_back();
+    }
+    if (!id.empty()) {
+      return id;
+    }
+  }
+  const std::string id = random_hex(8);
+  try {
+    io::AtomicFile file(path, Side::here);
+    file.append(as_bytes(id + "\n"));
+    file.commit(io::AtomicFile::IfExists::replace);
+  } catch (const Error& error) {
+    // Then the next process has another one, and waits for this one's lease to lapse.
+    log::warn("spool got no lasting id", {{"error", error.what()}});
+  }
+  return id;
 }
 
 void remove_file(const fs::path& path) {
@@ -96,6 +125,7 @@ Spool::Spool(SpoolOptions options, std::string source, std::string shard)
       source_(std::move(source)),
       shard_(std::move(shard)),
       lock_(lock_folder(folder_)),
+      id_(read_or_make_id(folder_)),
       max_bytes_(options.max_bytes) {
   take_up();
 }
@@ -171,7 +201,7 @@ std::optional<Spool::Tail> Spool::tail() const {
 
 void Spool::begin(const std::string& lineage, const replica::Position& position,
                   std::optional<std::uint64_t> database) {
-  JournalHead head{source_, shard_, lineage, position, database};
+  JournalHead head{source_, shard_, lineage, position, database, random_hex(kSaltBytes)};
   const fs::path path = folder_ / fmt::format("{:010}{}", next_number_++, kJournalEnding);
   writer_ = std::make_unique<JournalWriter>(path, head);
   head_ = std::move(head);

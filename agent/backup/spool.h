@@ -48,6 +48,9 @@ class Spool {
   /// Nothing if the spool is empty.
   std::optional<Tail> tail() const;
 
+  /// A name that nobody else has and that stays with the folder: for the holder of a lease.
+  const std::string& id() const noexcept { return id_; }
+
   /// Begins a journal. The one before must have been sealed.
   void begin(const std::string& lineage, const replica::Position& position,
              std::optional<std::uint64_t> database);
@@ -114,6 +117,7 @@ class Spool {
   const std::string source_;
   const std::string shard_;
   io::Fd lock_;
+  const std::string id_;
 
   // Never waits for the disk: `bytes` is asked by the thread that must not stop reading.
   std::atomic<std::uint64_t> max_bytes_;

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <string_view>
 #include <tuple>
@@ -23,6 +24,9 @@ constexpr std::size_t kLineageDigits = 40;
 
 /// Nearly every index is within it: one request then gives it whole.
 constexpr std::uint64_t kFirstRead = 64U << 10U;
+
+/// An index with what stands around its frame.
+constexpr std::uint64_t kMaxStoredIndexBytes = kMaxSegmentIndexBytes + 1024;
 
 Error corrupt(const std::string& why) {
   return {Side::repository, ErrorKind::corrupt, why};
@@ -48,25 +52,80 @@ SegmentTail read_index(const store::ObjectStore& store, const SegmentEntry& entr
   return tail;
 }
 
-/// Throws unless the segment is the one that its name promises, and its frames fill the object.
-void check_fit(const SegmentTail& tail, const SegmentEntry& entry) {
-  const Segment& segment = *tail.segment;
+/// Throws unless the segment is the one that its name promises.
+void check_fit(const Segment& segment, const SegmentEntry& entry) {
   const std::string name = names::segment(segment.source, segment.shard,
                                           {.lineage = segment.lineage,
                                            .begin = segment.begin,
                                            .end = segment.end,
                                            .last = segment.marks.back().at,
-                                           .level = entry.level});
+                                           .level = entry.level,
+                                           .generation = entry.generation,
+                                           .encrypted = entry.encrypted()});
   if (name != entry.object) {
     throw corrupt("its index does not fit its name");
   }
+}
+
+/// Throws unless frames and index are just the object.
+void check_size(const SegmentTail& tail, const SegmentEntry& entry) {
   std::uint64_t stored = tail.index_bytes;
-  for (const codec::Frame& frame : segment.frames) {
+  for (const codec::Frame& frame : tail.segment->frames) {
     stored += frame.stored_bytes;
   }
   if (stored != entry.bytes) {
     throw corrupt(fmt::format("it has {} bytes where its index wants {}", entry.bytes, stored));
   }
+}
+
+/// The plain index of an encrypted segment. If it is lost, and the object can be read, that tells
+/// the same.
+Segment read_plain_index(const store::ObjectStore& store, const SegmentEntry& entry,
+                         const std::stop_token& stop) {
+  const std::string name = names::segment_index(entry.object);
+  std::optional<Bytes> index = store.get(name, kMaxStoredIndexBytes, stop);
+  if (index) {
+    SegmentTail tail = decode_segment_index(*index);
+    if (!tail.segment || tail.segment->held_bytes == 0) {
+      throw corrupt(fmt::format("{} is not a plain index", name));
+    }
+    return *std::move(tail.segment);
+  }
+  const std::optional<Bytes> held =
+      store.can_read(entry.object) ? store.get(entry.object, entry.bytes, stop) : std::nullopt;
+  if (!held) {
+    throw corrupt(fmt::format("{} is missing", name));
+  }
+  const SegmentTail tail = decode_segment_index(*held);
+  if (!tail.segment) {
+    throw corrupt("it ends within its index");
+  }
+  return plain_part(*tail.segment, held->size());
+}
+
+/// All segments by lineage, in the order of list_logs.
+std::map<std::string, std::vector<SegmentEntry>> segments_among(
+    const std::vector<store::ObjectInfo>& objects, const std::string& source,
+    const std::string& shard) {
+  std::map<std::string, std::vector<SegmentEntry>> logs;
+  for (const store::ObjectInfo& object : objects) {
+    if (const auto name = names::parse_segment(source, shard, object.name)) {
+      logs[name->lineage].push_back({.object = object.name,
+                                     .bytes = object.bytes,
+                                     .begin = name->begin,
+                                     .end = name->end,
+                                     .last = name->last,
+                                     .level = name->level,
+                                     .generation = name->generation});
+    }
+  }
+  for (auto& [lineage, segments] : logs) {
+    std::sort(segments.begin(), segments.end(), [](const SegmentEntry& a, const SegmentEntry& b) {
+      return std::tie(a.begin, b.end, b.level, a.object) <
+             std::tie(b.begin, a.end, a.level, b.object);
+    });
+  }
+  return logs;
 }
 
 /// How a place in the stream is reached with the fewest segments.
@@ -95,20 +154,27 @@ std::map<std::string, std::vector<SegmentEntry>> list_logs(const store::ObjectSt
                                                            const std::string& source,
                                                            const std::string& shard,
                                                            std::stop_token stop) {
-  std::map<std::string, std::vector<SegmentEntry>> logs;
-  for (const store::ObjectInfo& object : store.list(names::lineages(source, shard), stop)) {
-    if (const auto name = names::parse_segment(source, shard, object.name)) {
-      logs[name->lineage].push_back(
-          {object.name, object.bytes, name->begin, name->end, name->last, name->level});
-    }
-  }
+  auto logs = segments_among(store.list(names::lineages(source, shard), stop), source, shard);
   for (auto& [lineage, segments] : logs) {
-    std::sort(segments.begin(), segments.end(), [](const SegmentEntry& a, const SegmentEntry& b) {
-      return std::tie(a.begin, b.end, b.level, a.object) <
-             std::tie(b.begin, a.end, a.level, b.object);
-    });
+    take_stale(segments);
   }
   return logs;
+}
+
+std::vector<SegmentEntry> take_stale(std::vector<SegmentEntry>& segments) {
+  std::map<std::uint64_t, std::int64_t> first_begin;  // Of each generation.
+  for (const SegmentEntry& segment : segments) {
+    const auto [begin, added] = first_begin.try_emplace(segment.generation, segment.begin);
+    begin->second = std::min(begin->second, segment.begin);
+  }
+  const auto is_stale = [&](const SegmentEntry& segment) {
+    return std::any_of(first_begin.upper_bound(segment.generation), first_begin.end(),
+                       [&](const auto& later) { return segment.end > later.second; });
+  };
+  std::vector<SegmentEntry> stale;
+  std::copy_if(segments.begin(), segments.end(), std::back_inserter(stale), is_stale);
+  std::erase_if(segments, is_stale);
+  return stale;
 }
 
 std::vector<SegmentEntry> cover(std::span<const SegmentEntry> segments, std::int64_t begin) {
@@ -145,8 +211,14 @@ std::vector<SegmentEntry> cover(std::span<const SegmentEntry> segments, std::int
 std::optional<Segment> read_segment(const store::ObjectStore& store, const SegmentEntry& entry,
                                     std::stop_token stop) {
   try {
+    if (entry.encrypted()) {
+      Segment segment = read_plain_index(store, entry, stop);
+      check_fit(segment, entry);
+      return segment;
+    }
     SegmentTail tail = read_index(store, entry, stop);
-    check_fit(tail, entry);
+    check_fit(*tail.segment, entry);
+    check_size(tail, entry);
     return std::move(tail.segment);
   } catch (Error& error) {
     if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::incompatible) {
@@ -157,6 +229,36 @@ std::optional<Segment> read_segment(const store::ObjectStore& store, const Segme
     }
     error.add_context(entry.object);
     throw;
+  }
+}
+
+std::vector<std::string> list_log_waste(const store::ObjectStore& store, const std::string& source,
+                                        const std::string& shard, std::stop_token stop) {
+  std::vector<std::string> waste;
+  const auto objects = store.list(names::lineages(source, shard), stop);
+  const auto is_there = [&](const std::string& name) {
+    return std::binary_search(objects.begin(), objects.end(), store::ObjectInfo{name},
+                              [](const auto& a, const auto& b) { return a.name < b.name; });
+  };
+  for (const store::ObjectInfo& object : objects) {
+    const auto segment = names::segment_of_index(object.name);
+    if (segment && !is_there(*segment)) {
+      waste.push_back(object.name);
+    }
+  }
+  auto logs = segments_among(objects, source, shard);
+  for (auto& [lineage, segments] : logs) {
+    for (const SegmentEntry& stale : take_stale(segments)) {
+      waste.push_back(stale.object);
+    }
+  }
+  return waste;
+}
+
+void remove_segment(store::ObjectStore& store, const std::string& object, std::stop_token stop) {
+  store.remove(object, stop);
+  if (object.ends_with(store::kEncryptedSuffix)) {
+    store.remove(names::segment_index(object), stop);
   }
 }
 

@@ -24,25 +24,41 @@ struct SegmentEntry {
   std::uint64_t bytes = 0;
   std::int64_t begin = 0;
   std::int64_t end = 0;
-  Timestamp last{};         ///< When its last byte had arrived, to the second.
-  std::uint64_t level = 0;  ///< 0 as sealed; one more than those that it was merged from.
+  Timestamp last{};              ///< When its last byte had arrived, to the second.
+  std::uint64_t level = 0;       ///< 0 as sealed; one more than those that it was merged from.
+  std::uint64_t generation = 0;  ///< Of the lease under which it was written.
+
+  bool encrypted() const noexcept { return object.ends_with(store::kEncryptedSuffix); }
 
   bool operator==(const SegmentEntry&) const = default;
 };
 
 /// All segments of a shard by lineage, each list in order of `begin`, longer ones first. Merging
-/// leaves several that cover the same bytes for a while.
+/// leaves several that cover the same bytes for a while. Stale ones are not among them.
 std::map<std::string, std::vector<SegmentEntry>> list_logs(const store::ObjectStore& store,
                                                            const std::string& source,
                                                            const std::string& shard,
                                                            std::stop_token stop);
 
+/// Segments that somebody wrote who had lost the lease without knowing it yet: they reach beyond
+/// the offset where a later generation began, which has written the same bytes again. Takes them
+/// out of `segments`, which are of one lineage and in the order above.
+std::vector<SegmentEntry> take_stale(std::vector<SegmentEntry>& segments);
+
+/// Stale segments of a shard, and plain indexes whose segments never came or have gone.
+std::vector<std::string> list_log_waste(const store::ObjectStore& store, const std::string& source,
+                                        const std::string& shard, std::stop_token stop);
+
+/// Removes a segment, with its index if that stands beside it.
+void remove_segment(store::ObjectStore& store, const std::string& object, std::stop_token stop);
+
 /// The fewest of `segments` (in the order above) that cover the stream from `begin` on without a
 /// break, each one beginning where the one before ends; the first may begin earlier.
 std::vector<SegmentEntry> cover(std::span<const SegmentEntry> segments, std::int64_t begin);
 
-/// Opens the index of one. Throws Error(corrupt), naming the object, if it is damaged or does not
-/// fit its name; nothing if the object is gone (merged or removed since it was listed).
+/// Opens the index of one; of an encrypted segment the plain one, which takes no identity. Throws
+/// Error(corrupt), naming the object, if it is damaged or does not fit its name; nothing if the
+/// object is gone (merged or removed since it was listed).
 std::optional<Segment> read_segment(const store::ObjectStore& store, const SegmentEntry& entry,
                                     std::stop_token stop);
 

@@ -10,6 +10,11 @@ namespace {
 
 constexpr std::size_t kLineageDigits = 40;
 
+// The ends of the names of segments, and of their plain indexes.
+constexpr std::string_view kSegment = ".aof.zst";
+constexpr std::string_view kEncryptedSegment = ".aof.zst.age";
+constexpr std::string_view kSegmentIndex = ".index";
+
 bool is_letter_or_digit(char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
@@ -50,6 +55,16 @@ std::optional<std::int64_t> offset_from(std::string_view text) {
     return std::nullopt;
   }
   return offset;
+}
+
+/// A number as it is written in a name.
+std::optional<std::uint64_t> number_from(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return number;
 }
 
 /// Reads what `to_compact` writes.
@@ -139,36 +154,61 @@ std::string lineages(const std::string& source, const std::string& shard) {
 }
 
 std::string segment(const std::string& source, const std::string& shard, const SegmentName& name) {
-  return fmt::format("{}{}/log/{:020}-{:020}-{}-{}.aof.zst", lineages(source, shard), name.lineage,
-                     name.begin, name.end, to_compact(name.last), name.level);
+  const std::string generation =
+      name.generation == 0 ? std::string() : fmt::format("-{}", name.generation);
+  return fmt::format("{}{}/log/{:020}-{:020}-{}-{}{}{}", lineages(source, shard), name.lineage,
+                     name.begin, name.end, to_compact(name.last), name.level, generation,
+                     name.encrypted ? kEncryptedSegment : kSegment);
 }
 
 std::optional<SegmentName> parse_segment(const std::string& source, const std::string& shard,
                                          std::string_view name) {
-  const auto rest = between(name, lineages(source, shard), ".aof.zst");
+  const bool encrypted = name.ends_with(kEncryptedSegment);
+  const auto rest =
+      between(name, lineages(source, shard), encrypted ? kEncryptedSegment : kSegment);
   if (!rest) {
     return std::nullopt;
   }
   constexpr std::string_view kFolder = "/log/";
-  constexpr std::size_t kStem = 20 + 1 + 20 + 1 + 16 + 1 + 1;
+  constexpr std::size_t kStem = 20 + 1 + 20 + 1 + 16 + 1 + 1;  // But for the generation.
   const std::string_view lineage = rest->substr(0, kLineageDigits);
-  if (!is_valid_lineage(lineage) || rest->size() != kLineageDigits + kFolder.size() + kStem ||
+  if (!is_valid_lineage(lineage) || rest->size() < kLineageDigits + kFolder.size() + kStem ||
       !rest->substr(kLineageDigits).starts_with(kFolder)) {
     return std::nullopt;
   }
-  const std::string_view stem = rest->substr(rest->size() - kStem);
+  const std::string_view stem = rest->substr(kLineageDigits + kFolder.size());
   const auto begin = offset_from(stem.substr(0, 20));
   const auto end = offset_from(stem.substr(21, 20));
   const auto last = from_compact(stem.substr(42, 16));
-  if (!begin || !end || *begin >= *end || !last) {
+  const auto generation =
+      stem.size() == kStem ? std::uint64_t{0} : number_from(stem.substr(kStem + 1));
+  if (!begin || !end || *begin >= *end || !last || !generation) {
     return std::nullopt;
   }
-  const SegmentName found{std::string(lineage), *begin, *end, *last,
-                          static_cast<std::uint64_t>(stem.back() - '0')};
+  const SegmentName found{.lineage = std::string(lineage),
+                          .begin = *begin,
+                          .end = *end,
+                          .last = *last,
+                          .level = static_cast<std::uint64_t>(stem[kStem - 1] - '0'),
+                          .generation = *generation,
+                          .encrypted = encrypted};
   if (found.level > kMaxLevel || segment(source, shard, found) != name) {
     return std::nullopt;
   }
   return found;
+}
+
+std::string segment_index(std::string_view segment) {
+  return std::string(segment.substr(0, segment.size() - kEncryptedSegment.size())) +
+         std::string(kSegmentIndex);
+}
+
+std::optional<std::string> segment_of_index(std::string_view name) {
+  if (!name.ends_with(kSegmentIndex) || !is_of_agent(name)) {
+    return std::nullopt;
+  }
+  return std::string(name.substr(0, name.size() - kSegmentIndex.size())) +
+         std::string(kEncryptedSegment);
 }
 
 std::string event(const std::string& source, const std::string& shard, const std::string& lineage,
@@ -202,6 +242,10 @@ bool is_of_agent(std::string_view name) noexcept {
     name.remove_prefix(slash + 1);
   }
   return name.starts_with("log/") || name.starts_with("events/");
+}
+
+std::string lease(const std::string& source, const std::string& shard) {
+  return fmt::format("sources/{}/leases/{}.json", source, shard);
 }
 
 std::string agent_lock(const std::string& source, const std::string& shard) {

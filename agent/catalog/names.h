@@ -59,8 +59,10 @@ struct SegmentName {
   std::string lineage;
   std::int64_t begin = 0;
   std::int64_t end = 0;
-  Timestamp last{};         ///< When its last byte had arrived, rounded down to the second.
-  std::uint64_t level = 0;  ///< 0 to kMaxLevel.
+  Timestamp last{};              ///< When its last byte had arrived, rounded down to the second.
+  std::uint64_t level = 0;       ///< 0 to kMaxLevel.
+  std::uint64_t generation = 0;  ///< Of the lease under which it was written; 0: there was none.
+  bool encrypted = false;
 
   bool operator==(const SegmentName&) const = default;
 };
@@ -68,12 +70,21 @@ struct SegmentName {
 /// One digit stands for it.
 inline constexpr std::uint64_t kMaxLevel = 9;
 
-/// "<lineages><lineage>/log/<begin, 20 digits>-<end, 20 digits>-<compact UTC time>-<level>.aof.zst"
+/// "<lineages><lineage>/log/<begin, 20 digits>-<end, 20 digits>-<compact UTC
+/// time>-<level>.aof.zst", with "-<generation>" behind the level if that is not 0, and ".age" at
+/// the end if it is encrypted.
 std::string segment(const std::string& source, const std::string& shard, const SegmentName& name);
 
 /// Nothing if `name` is no segment's of this shard.
 std::optional<SegmentName> parse_segment(const std::string& source, const std::string& shard,
                                          std::string_view name);
+
+/// Where the index of the encrypted segment `segment` stands in plain: its name with ".index" in
+/// place of ".aof.zst.age".
+std::string segment_index(std::string_view segment);
+
+/// The segment whose plain index `name` is; nothing if it is something else.
+std::optional<std::string> segment_of_index(std::string_view name);
 
 /// "<lineages><lineage>/events/<id>.json"
 std::string event(const std::string& source, const std::string& shard, const std::string& lineage,
@@ -94,7 +105,11 @@ std::optional<EventName> parse_event(const std::string& source, const std::strin
 /// else.
 bool is_of_agent(std::string_view name) noexcept;
 
-/// "sources/<source>/shards/<shard>/agent", the lock that an agent holds as long as it runs.
+/// "sources/<source>/leases/<shard>.json", the record by which agents agree who writes a log.
+std::string lease(const std::string& source, const std::string& shard);
+
+/// "sources/<source>/shards/<shard>/agent", the lock that an agent without a lease holds as long as
+/// it runs.
 std::string agent_lock(const std::string& source, const std::string& shard);
 
 /// Whether `text` is a lineage or replication id: 40 lower-case hexadecimal digits.

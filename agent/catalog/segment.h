@@ -46,7 +46,10 @@ struct Resumption {
 /// before ends.
 struct Link {
   std::int64_t end = 0;
-  Digest sha256{};  ///< Of the raw bytes.
+  Digest sha256{};  ///< Of the salt's digits, if there is one, and the raw bytes.
+  /// 32 random hexadecimal digits: they keep a digest that stands in plain from telling what an
+  /// encrypted segment holds. Empty of others, and in the plain index.
+  std::string salt{};
 
   bool operator==(const Link&) const = default;
 };
@@ -69,6 +72,9 @@ struct Segment {
   std::vector<aof::NotedCommand> noted;
   std::uint64_t noted_left_out = 0;  ///< Further ones, beyond kMaxNoted.
   std::vector<codec::Frame> frames;  ///< In the order of the object; each stands alone.
+  /// Not 0 in the plain index of an encrypted segment, which has neither frames nor salts: how many
+  /// bytes the object holds, at whose end the whole index stands.
+  std::uint64_t held_bytes = 0;
 
   bool operator==(const Segment&) const = default;
 };
@@ -90,6 +96,9 @@ Digest chain_end(const Segment& segment);
 
 /// When all of the stream up to `offset` had arrived: the time of the first mark that reaches it.
 Timestamp arrival(const Segment& segment, std::int64_t offset);
+
+/// What of an index may stand in plain beside the encrypted object that holds `held_bytes`.
+Segment plain_part(const Segment& segment, std::uint64_t held_bytes);
 
 /// The index as it stands at the end of the object: a Zstandard skippable frame that holds a
 /// Zstandard frame of JSON, its SHA-256, lengths and a signature.

@@ -16,6 +16,9 @@ Error damaged(const std::string& object, std::int64_t offset, std::string_view w
           fmt::format("{} is damaged: {} behind offset {}", object, what, offset)};
 }
 
+/// Nearly every index is within it.
+constexpr std::uint64_t kFirstTail = 64U << 10U;
+
 bool equal(ByteView digest, const Digest& expected) {
   return std::ranges::equal(digest, expected);
 }
@@ -35,6 +38,9 @@ class LinkChecker {
 
   void feed(ByteView raw) {
     while (!raw.empty() && next_ < links_.size()) {
+      if (offset_ == checked_from_) {
+        sha256_.feed(as_bytes(links_[next_].salt));
+      }
       if (offset_ < checked_from_) {
         const ByteView skipped = raw.first(up_to(checked_from_, raw));
         offset_ += static_cast<std::int64_t>(skipped.size());
@@ -70,10 +76,32 @@ class LinkChecker {
 
 }  // namespace
 
+Segment read_whole_index(const store::ObjectStore& store, const std::string& object,
+                         const Segment& segment, std::stop_token stop) {
+  if (segment.held_bytes == 0) {
+    return segment;
+  }
+  SegmentTail tail{.segment = {}, .needed = kFirstTail};
+  for (int attempt = 0; attempt < 2 && !tail.segment; ++attempt) {
+    Bytes end(static_cast<std::size_t>(std::min(tail.needed, segment.held_bytes)));
+    store.read(object, segment.held_bytes - end.size(), end, stop);
+    tail = decode_segment_index(end);
+  }
+  if (!tail.segment || plain_part(*tail.segment, segment.held_bytes) != segment) {
+    throw damaged(object, segment.begin, "its index is another than the plain one beside it");
+  }
+  return *std::move(tail.segment);
+}
+
 void read_segment_data(const store::ObjectStore& store, const std::string& object,
                        const Segment& segment, std::int64_t from,
                        const std::function<void(ByteView raw, std::int64_t begin)>& take,
                        std::stop_token stop) {
+  if (segment.held_bytes != 0) {
+    read_segment_data(store, object, read_whole_index(store, object, segment, stop), from, take,
+                      stop);
+    return;
+  }
   codec::FrameInflater inflater;
   codec::Sha256 sha256;
   Bytes stored;

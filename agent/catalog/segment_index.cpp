@@ -25,6 +25,7 @@ constexpr std::string_view kSignature = "KRWSEGMT";
 constexpr std::size_t kHeadBytes = 4 + 4;
 constexpr std::size_t kTrailerBytes = 32 + 8 + 4 + kSignature.size();
 constexpr std::size_t kDigestDigits = 64;
+constexpr std::size_t kSaltDigits = 32;
 constexpr std::size_t kReplidDigits = 40;
 
 /// Better than the stream's own level: an index is small, and is fetched by every reader.
@@ -117,6 +118,16 @@ bool are_frames_sound(const Segment& segment) {
   return left == 0;
 }
 
+/// Whether the frames and salts are there, or just the number that stands for them in plain.
+bool is_body_sound(const Segment& segment) {
+  if (segment.held_bytes == 0) {
+    return are_frames_sound(segment);
+  }
+  return segment.frames.empty() &&
+         std::none_of(segment.links.begin(), segment.links.end(),
+                      [](const Link& link) { return !link.salt.empty(); });
+}
+
 /// Which part of the segment is not as segment.h says; empty if all are.
 std::string_view flaw_of(const Segment& segment) {
   if (!names::is_valid_source(segment.source) || !names::is_valid_source(segment.shard) ||
@@ -129,7 +140,7 @@ std::string_view flaw_of(const Segment& segment) {
   const std::pair<bool, std::string_view> parts[] = {
       {are_ids_sound(segment), "ids"},     {are_links_sound(segment), "links"},
       {are_marks_sound(segment), "marks"}, {are_resumptions_sound(segment), "resumptions"},
-      {are_noted_sound(segment), "noted"}, {are_frames_sound(segment), "frames"}};
+      {are_noted_sound(segment), "noted"}, {is_body_sound(segment), "frames"}};
   for (const auto& [sound, name] : parts) {
     if (!sound) {
       return name;
@@ -162,7 +173,11 @@ ordered_json to_json(const HistoryId& id) {
 }
 
 ordered_json to_json(const Link& link) {
-  return {{"end", link.end}, {"sha256", to_hex(link.sha256)}};
+  ordered_json json = {{"end", link.end}, {"sha256", to_hex(link.sha256)}};
+  if (!link.salt.empty()) {
+    json["salt"] = link.salt;
+  }
+  return json;
 }
 
 ordered_json to_json(const Resumption& resumption) {
@@ -208,6 +223,9 @@ std::string to_document(const Segment& segment) {
   document["noted"] = to_json(segment.noted);
   document["noted_left_out"] = segment.noted_left_out;
   document["frames"] = to_json(segment.frames);
+  if (segment.held_bytes != 0) {
+    document["held_bytes"] = segment.held_bytes;
+  }
   return document.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
@@ -252,7 +270,11 @@ HistoryId read_id(const JsonObject& in) {
 }
 
 Link read_link(const JsonObject& in) {
-  return {read_offset(in, "end"), read_digest(in, "sha256")};
+  Link link{.end = read_offset(in, "end"), .sha256 = read_digest(in, "sha256")};
+  if (in.has("salt")) {
+    link.salt = in.hex("salt", kSaltDigits);
+  }
+  return link;
 }
 
 Resumption read_resumption(const JsonObject& in) {
@@ -299,6 +321,7 @@ Segment read_document(ByteView json) {
   segment.noted = read_list(root, "noted", read_noted);
   segment.noted_left_out = root.number("noted_left_out");
   segment.frames = read_list(root, "frames", read_frame);
+  segment.held_bytes = root.has("held_bytes") ? root.number("held_bytes") : 0;
   if (const std::string_view flaw = flaw_of(segment); !flaw.empty()) {
     throw corrupt(fmt::format("{} do not fit the rest", flaw));
   }
@@ -383,6 +406,16 @@ Bytes inflate(ByteView frame) {
 }
 
 }  // namespace
+
+Segment plain_part(const Segment& segment, std::uint64_t held_bytes) {
+  Segment plain = segment;
+  plain.frames.clear();
+  plain.held_bytes = held_bytes;
+  for (Link& link : plain.links) {
+    link.salt.clear();
+  }
+  return plain;
+}
 
 Bytes encode_segment_index(const Segment& segment) {
   if (const std::string_view flaw = flaw_of(segment); !flaw.empty()) {

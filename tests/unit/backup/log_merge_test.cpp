@@ -56,7 +56,7 @@ class LogWriter {
       spool_.note_renamed(position_.replid, pieces.front().at);
     }
     fill_and_seal(spool_, position_, pieces);
-    const StoredSegment stored = store_segment(store_, *spool_.next({}), chain_, 1, {});
+    const StoredSegment stored = store_segment(store_, *spool_.next({}), chain_, 0, 1, {});
     chain_ = catalog::chain_end(stored.segment);
     spool_.remove_first();
     stream_ += joined(pieces);

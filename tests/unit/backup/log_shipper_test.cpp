@@ -455,7 +455,7 @@ TEST_F(LogShipperTest, AnObjectOfItsNameBySomebodyElseEndsIt) {
     const auto other = open(folder_ / "other");
     replica::Position position = position_;
     add_journal(*other, position, {{command({"SET", "b", "1"}), at_ + milliseconds(1000)}});
-    store_segment(store_, *other->next({}), {}, 1, {});
+    store_segment(store_, *other->next({}), {}, 0, 1, {});
   }
   const std::vector<std::string> names = segments_in(store_);
 

@@ -174,7 +174,7 @@ TEST_F(LogTail, NotesWhereItWasTakenUpAndUnderWhichId) {
 
   EXPECT_EQ(spool_.tail()->position.replid, kOtherReplid);
   EXPECT_EQ(spool_.tail()->database, 5U);
-  const catalog::Segment segment = describe_segment(*spool_.next({}), {});
+  const catalog::Segment segment = describe_segment(*spool_.next({}), {}, false);
   EXPECT_EQ(segment.database, std::nullopt);
   EXPECT_THAT(segment.ids, testing::ElementsAre(catalog::HistoryId{kStart.offset, kOtherReplid}));
   EXPECT_THAT(segment.resumptions,
@@ -186,7 +186,7 @@ TEST_F(LogTail, TheVeryBeginningIsNoResumption) {
   tail.start();
   tail.send_and_wait(kSet);
   tail.stop();
-  EXPECT_THAT(describe_segment(*spool_.next({}), {}).resumptions, IsEmpty());
+  EXPECT_THAT(describe_segment(*spool_.next({}), {}, false).resumptions, IsEmpty());
 }
 
 TEST_F(LogTail, NotesWhenBytesArrived) {
@@ -492,7 +492,7 @@ TEST_F(LogTail, CarriesARandomStreamInJournalsThatCanBeStored) {
   catalog::Digest chain = catalog::chain_start(kLineage, kStart.offset);
   std::size_t count = 0;
   while (!spool_.shipped()) {
-    chain = catalog::chain_end(store_segment(store, *spool_.next({}), chain, 1, {}).segment);
+    chain = catalog::chain_end(store_segment(store, *spool_.next({}), chain, 0, 1, {}).segment);
     spool_.remove_first();
     ++count;
   }

@@ -41,7 +41,7 @@ class SegmentWriterTest : public testing::Test {
   }
 
   StoredSegment put(const Spool::Sealed& sealed) {
-    return store_segment(store_, sealed, catalog::chain_start(kLineage, kStart.offset), 1, {});
+    return store_segment(store_, sealed, catalog::chain_start(kLineage, kStart.offset), 0, 1, {});
   }
 
   StoredSegment put(const std::vector<Piece>& pieces) { return put(seal(pieces)); }
@@ -132,13 +132,13 @@ TEST_F(SegmentWriterTest, TheNameIsTheSameWhoeverSealsIt) {
     }
     const std::string content = content_of(folder / "orders/0/0000000001.journal");
     spool->seal({kReplid, kStart.offset + size_of(joined(pieces))}, 0);
-    const std::string name = segment_name(*spool->next({}));
+    const std::string name = segment_name(*spool->next({}), 0, false);
 
     spool.reset();
     write_file(folder / "orders/0/0000000001.journal", content);
     spool = std::make_unique<Spool>(SpoolOptions{.dir = folder.path()}, "orders", "0");
 
-    EXPECT_EQ(segment_name(*spool->next({})), name) << "after kill -9";
+    EXPECT_EQ(segment_name(*spool->next({}), 0, false), name) << "after kill -9";
     EXPECT_EQ(name, catalog::names::segment("orders", "0",
                                             {.lineage = kLineage,
                                              .begin = kStart.offset,
@@ -154,7 +154,7 @@ TEST_F(SegmentWriterTest, DescribesWhatItWouldStore) {
   const Spool::Sealed sealed = seal(random_pieces(random, random_units(random, 100), at));
   const catalog::Digest previous = catalog::chain_start(kLineage, kStart.offset);
 
-  Segment described = describe_segment(sealed, previous);
+  Segment described = describe_segment(sealed, previous, false);
 
   const StoredSegment stored = put(sealed);
   EXPECT_THAT(described.frames, IsEmpty());
@@ -260,7 +260,7 @@ TEST_F(SegmentWriterTest, AFailureLeavesNothing) {
   for (std::uint64_t call = 1;; ++call) {
     faulty.set({.mode = test::Fault::Mode::fail_before, .call = call});
     try {
-      store_segment(faulty, sealed, {}, 1, {});
+      store_segment(faulty, sealed, {}, 0, 1, {});
       break;
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::unavailable);
@@ -275,7 +275,7 @@ TEST_F(SegmentWriterTest, StopLeavesNothing) {
   std::stop_source stop;
   stop.request_stop();
   const Spool::Sealed sealed = seal({{kSet, kTime}});
-  const Error error = error_of([&] { store_segment(store_, sealed, {}, 1, stop.get_token()); });
+  const Error error = error_of([&] { store_segment(store_, sealed, {}, 0, 1, stop.get_token()); });
   EXPECT_EQ(error.kind(), ErrorKind::cancelled);
   EXPECT_THAT(store_.list("", {}), IsEmpty());
 }

@@ -83,7 +83,7 @@ TEST_F(SpoolTest, GivesSealedJournalsInTheirOrder) {
   EXPECT_FALSE(spool->wait_until_shipped(milliseconds(0)));
 
   const auto first = spool->next({});
-  EXPECT_EQ(first->head, (JournalHead{"orders", "0", kLineage, kStart, 0}));
+  EXPECT_EQ(first->head, (JournalHead{"orders", "0", kLineage, kStart, 0, first->head.salt}));
   EXPECT_EQ(first->end, between.offset);
   EXPECT_EQ(first->last, kTime);
   EXPECT_FALSE(first->recovered);

@@ -52,6 +52,31 @@ std::vector<std::pair<std::int64_t, std::int64_t>> spans(
 
 using Spans = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
+SegmentEntry entry(std::int64_t begin, std::int64_t end, std::uint64_t generation) {
+  SegmentEntry made = entry(begin, end);
+  made.generation = generation;
+  return made;
+}
+
+TEST(StaleSegments, AreThoseThatReachBeyondWhereALaterGenerationBegan) {
+  auto segments = in_order({entry(0, 10, 1), entry(10, 20, 1), entry(20, 30, 1), entry(20, 25, 2),
+                            entry(25, 40, 2), entry(30, 35, 1)});
+  EXPECT_EQ(spans(take_stale(segments)), (Spans{{20, 30}, {30, 35}}));
+  EXPECT_EQ(spans(segments), (Spans{{0, 10}, {10, 20}, {20, 25}, {25, 40}}));
+}
+
+TEST(StaleSegments, AreJudgedByTheEarliestOfAllLaterGenerations) {
+  auto segments = in_order({entry(0, 10, 0), entry(10, 30, 0), entry(30, 40, 3), entry(10, 20, 2)});
+  EXPECT_EQ(spans(take_stale(segments)), (Spans{{10, 30}}));
+  // What a later generation took over from another is none.
+  EXPECT_EQ(spans(segments), (Spans{{0, 10}, {10, 20}, {30, 40}}));
+}
+
+TEST(StaleSegments, AreNoneWhereAMergedOneCoversWhatItWasMadeOf) {
+  auto segments = in_order({entry(0, 10, 1), entry(10, 20, 2), entry(20, 30, 2), entry(10, 30, 2)});
+  EXPECT_THAT(take_stale(segments), IsEmpty());
+}
+
 TEST(Cover, TakesTheFewest) {
   const auto segments = in_order(
       {entry(0, 10), entry(10, 20), entry(20, 30), entry(0, 20), entry(10, 30), entry(30, 40)});

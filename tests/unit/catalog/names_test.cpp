@@ -104,6 +104,24 @@ TEST(SegmentName, IsReadBackToTheSecond) {
   expected.end = std::numeric_limits<std::int64_t>::max();
   expected.level = kMaxLevel;
   EXPECT_EQ(parse_segment("orders", "0", segment("orders", "0", expected)), expected);
+  expected.encrypted = true;
+  EXPECT_EQ(parse_segment("orders", "0", segment("orders", "0", expected)), expected);
+  expected.generation = 12;
+  EXPECT_EQ(parse_segment("orders", "0", segment("orders", "0", expected)), expected);
+}
+
+TEST(SegmentName, OfAnEncryptedOneGivesThatOfItsPlainIndex) {
+  SegmentName name = kSegment;
+  name.generation = 3;
+  name.encrypted = true;
+  const std::string encrypted = segment("orders", "0", name);
+  EXPECT_TRUE(encrypted.ends_with("20261120T130221Z-2-3.aof.zst.age"));
+  const std::string index = segment_index(encrypted);
+  EXPECT_TRUE(index.ends_with("20261120T130221Z-2-3.index"));
+  EXPECT_EQ(segment_of_index(index), encrypted);
+  EXPECT_TRUE(is_of_agent(index));
+  EXPECT_EQ(parse_segment("orders", "0", index), std::nullopt);
+  EXPECT_EQ(segment_of_index(encrypted), std::nullopt);
 }
 
 TEST(SegmentName, IsNoOther) {
@@ -117,17 +135,30 @@ TEST(SegmentName, IsNoOther) {
     std::string changed = name;
     return changed.replace(changed.find(old), old.size(), other);
   };
-  for (const std::string& other :
-       {name + ".age", with("/log/", "/snapshots/"), with("/log/", "/log//"),
-        with("aaaa/", "aaax/"), with("aaaa/", "aaaA/"), with("-2.aof", "-x.aof"),
-        with("-2.aof", "-12.aof"), with("-2.aof", "-.aof"), with("20261120T", "20261320T"),
-        with("130221Z", "130260Z"), with("130221Z", "1302212"), with("20261120T", "20261120t"),
-        with("00000000000000000100", "-0000000000000000100"),
-        with("00000000000000000100", "00000000000000067890"),
-        with("00000000000000000100", "99999999999999999999"),
-        with("00000000000000000100", "0000000000000000010x"),
-        with("00000000000000067890-", "000000000000000067890-"),
-        with("-00000000000000067890", "_00000000000000067890")}) {
+  for (const std::string& other : {name + ".agf",
+                                   name + ".age.age",
+                                   with("-2.aof", "-2-0.aof"),
+                                   with("-2.aof", "-2-01.aof"),
+                                   with("-2.aof", "-2-.aof"),
+                                   with("-2.aof", "-2-x.aof"),
+                                   with("-2.aof", "-2--1.aof"),
+                                   with("/log/", "/snapshots/"),
+                                   with("/log/", "/log//"),
+                                   with("aaaa/", "aaax/"),
+                                   with("aaaa/", "aaaA/"),
+                                   with("-2.aof", "-x.aof"),
+                                   with("-2.aof", "-12.aof"),
+                                   with("-2.aof", "-.aof"),
+                                   with("20261120T", "20261320T"),
+                                   with("130221Z", "130260Z"),
+                                   with("130221Z", "1302212"),
+                                   with("20261120T", "20261120t"),
+                                   with("00000000000000000100", "-0000000000000000100"),
+                                   with("00000000000000000100", "00000000000000067890"),
+                                   with("00000000000000000100", "99999999999999999999"),
+                                   with("00000000000000000100", "0000000000000000010x"),
+                                   with("00000000000000067890-", "000000000000000067890-"),
+                                   with("-00000000000000067890", "_00000000000000067890")}) {
     EXPECT_EQ(parse_segment("orders", "0", other), std::nullopt) << other;
   }
 }
