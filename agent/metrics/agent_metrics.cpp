@@ -32,6 +32,8 @@ struct AgentMetrics::Series {
         stored_bytes(
             counter("keyrewind_log_segment_bytes_total", kSegmentBytes, {"kind", "stored"})),
         merges(counter("keyrewind_log_merges_total", "Segments that were made out of others.")),
+        leases_lost(counter("keyrewind_lease_lost_total",
+                            "How often another agent took over while this one worked.")),
         gaps(counter("keyrewind_log_gaps_total", "Breaks in the log.")),
         hops(counter("keyrewind_log_hops_total",
                      "How often the log went on from another node of the shard.")),
@@ -70,6 +72,7 @@ struct AgentMetrics::Series {
   prometheus::Counter& raw_bytes;
   prometheus::Counter& stored_bytes;
   prometheus::Counter& merges;
+  prometheus::Counter& leases_lost;
   prometheus::Counter& gaps;
   prometheus::Counter& hops;
   prometheus::Counter& failovers;
@@ -82,6 +85,7 @@ AgentMetrics::AgentMetrics(std::string source)
     : source_(std::move(source)), series_(std::make_unique<Series>(source_)) {
   series_->set("keyrewind_log_attached", "Whether the log is being received.", 0);
   full_sync_deferred(false);
+  active(false);
 }
 
 AgentMetrics::~AgentMetrics() = default;
@@ -120,6 +124,16 @@ void AgentMetrics::segment_stored(std::uint64_t raw_bytes, std::uint64_t stored_
   series_->segments.Increment();
   series_->raw_bytes.Increment(static_cast<double>(raw_bytes));
   series_->stored_bytes.Increment(static_cast<double>(stored_bytes));
+}
+
+void AgentMetrics::active(bool yes) {
+  series_->set("keyrewind_agent_active",
+               "Whether this agent reads and stores the log; 0 while it stands by for another.",
+               yes ? 1 : 0);
+}
+
+void AgentMetrics::lease_lost() {
+  series_->leases_lost.Increment();
 }
 
 void AgentMetrics::segments_merged() {

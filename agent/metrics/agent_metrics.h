@@ -51,6 +51,10 @@ class AgentMetrics {
   /// keyrewind_log_segments_total, keyrewind_log_segment_bytes_total by kind: one was stored.
   void segment_stored(std::uint64_t raw_bytes, std::uint64_t stored_bytes);
 
+  /// keyrewind_agent_active: whether this agent works, or stands by for another one.
+  void active(bool yes);
+
+  void lease_lost();                  ///< keyrewind_lease_lost_total
   void segments_merged();             ///< keyrewind_log_merges_total
   void gap();                         ///< keyrewind_log_gaps_total
   void hop();                         ///< keyrewind_log_hops_total

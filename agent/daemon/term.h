@@ -1,0 +1,50 @@
+#pragma once
+
+#include "backup/spool.h"
+#include "base/clock.h"
+#include "daemon/agent_options.h"
+#include "daemon/event_notes.h"
+#include "metrics/agent_metrics.h"
+#include "store/lease.h"
+#include "store/object_store.h"
+
+#include <memory>
+#include <stop_token>
+
+namespace keyrewind::daemon {
+
+/// What the terms of an agent share. All of it outlives them.
+struct TermContext {
+  store::ObjectStore& store;
+  backup::Spool& spool;
+  EventNotes& events;
+  const store::Lease* lease;  ///< Nullptr: there is none, and one term for ever.
+  metrics::AgentMetrics& metrics;
+  const Clock& clock;
+};
+
+/// A term of office: the time in which an agent reads and stores the log of a shard, until somebody
+/// else has its lease. While the lease is not known to be anybody's, because the repository does
+/// not answer, it reads on into the spool and stores nothing.
+///
+/// Its threads: the one that calls `run` decides where the log is read and reads it; others write
+/// the spool, ship it, merge segments, watch the shard and take snapshots.
+class Term {
+ public:
+  Term(const TermContext& context, AgentOptions options);
+  ~Term();
+
+  enum class End { stopped, lost };
+
+  /// Works until `stop` is requested, or the lease is somebody else's. Throws what Agent::run does.
+  End run(std::stop_token stop);
+
+  /// As Agent::reload.
+  void reload(const AgentOptions& options);
+
+ private:
+  class Work;
+  const std::unique_ptr<Work> work_;
+};
+
+}  // namespace keyrewind::daemon
