@@ -13,8 +13,9 @@ namespace keyrewind::store {
 /// records, listings and locks pass through.
 ///
 /// Reading such an object takes an identity, or that this very store wrote it: it remembers the
-/// file keys of its own uploads in memory, so that an agent can merge what it wrote and read
-/// nothing else. `read` fetches just the chunks of 64 KiB that it needs and can begin anywhere.
+/// keys of the last 16,384 objects that it wrote or read in memory, so that an agent can merge what
+/// it wrote and read nothing else. `read` fetches just the chunks of 64 KiB that it needs with one
+/// request and can begin anywhere; before the first of an object, two more find its key.
 class EncryptedStore final : public ObjectStore {
  public:
   /// Without recipients nothing is encrypted: writing such a name is a bug. Without identities, and

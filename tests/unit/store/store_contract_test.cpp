@@ -1,8 +1,15 @@
 #include "support/store_contract.h"
 
+#include "codec/age.h"
+#include "store/encrypted_store.h"
 #include "store/file_store.h"
 #include "store/memory_store.h"
+#include "suffixed_store.h"
 #include "support/temp_dir.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
 
 namespace keyrewind::test {
 namespace {
@@ -17,9 +24,34 @@ OpenedStore open_folder() {
   return {std::move(folder), std::move(store)};
 }
 
+std::unique_ptr<store::ObjectStore> make_encrypted(std::vector<codec::AgeIdentity> identities) {
+  return std::make_unique<store::EncryptedStore>(
+      std::make_unique<store::MemoryStore>(),
+      std::vector<codec::AgeRecipient>{codec::AgeIdentity(kSecret).recipient()},
+      std::move(identities));
+}
+
+/// With names that are not encrypted.
+OpenedStore open_plain_names() {
+  return {nullptr, make_encrypted({codec::AgeIdentity(kSecret)})};
+}
+
+/// With names that are.
+OpenedStore open_encrypted_names() {
+  return {nullptr, std::make_unique<SuffixedStore>(make_encrypted({codec::AgeIdentity(kSecret)}))};
+}
+
+/// The same by the keys of its own objects that the store remembers.
+OpenedStore open_own_objects() {
+  return {nullptr, std::make_unique<SuffixedStore>(make_encrypted({}))};
+}
+
 INSTANTIATE_TEST_SUITE_P(Stores, StoreContract,
                          testing::Values(StoreFactory{"memory", open_memory},
-                                         StoreFactory{"file", open_folder}),
+                                         StoreFactory{"file", open_folder},
+                                         StoreFactory{"encrypted_plain_names", open_plain_names},
+                                         StoreFactory{"encrypted", open_encrypted_names},
+                                         StoreFactory{"encrypted_own", open_own_objects}),
                          [](const auto& factory) { return factory.param.name; });
 
 }  // namespace
