@@ -8,8 +8,9 @@
 #   test         those, the test libraries, clang's tools and what the tests run (the default)
 #   quickstart   those of build
 #
-# No Redis or Valkey server is among them: Debian's package would start a service on port 6379 of this machine, and that
-# is not ours to decide. tests/support/fetch-servers.sh puts servers into a folder instead.
+# No Redis or Valkey server is among them: tests/support/fetch-servers.sh puts those of several versions into a folder.
+# The S3 servers that tests start for themselves are; Debian's packages would also run them as services of this machine,
+# and that is not ours to decide: they are neither started nor enabled, unless they were there before.
 set -euo pipefail
 
 build=(
@@ -17,10 +18,16 @@ build=(
   libcli11-dev libcurl4-openssl-dev libfmt-dev libhiredis-dev libisal-dev liblzf-dev libpugixml-dev libspdlog-dev
   libssl-dev libyaml-cpp-dev libzstd-dev nlohmann-json3-dev prometheus-cpp-dev
 )
+services=(
+  ceph-mon ceph-osd radosgw
+  memcached swift-account swift-container swift-object swift-proxy
+)
 test=(
   libbenchmark-dev libgmock-dev libgtest-dev
   clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
   openssl procps python3 python3-jsonschema time zstd
+  age curl rclone
+  "${services[@]}"
 )
 
 case ${1:-test} in
@@ -58,6 +65,33 @@ apt() {
     -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null
 }
 
+# Debian asks this file, if there is one, before a package starts a service.
+policy=/usr/sbin/policy-rc.d
+made_policy=
+forbid_starts() {
+  [ ! -e "$policy" ] || return 0
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+  made_policy=1
+  "${as_root[@]}" chmod 755 "$policy"
+}
+allow_starts() { [ -z "$made_policy" ] || "${as_root[@]}" rm -f "$policy"; }
+
+units_of() { dpkg -L "$1" | sed -n 's|^\(/usr\)\?/lib/systemd/system/\([^@]*\.service\)$|\2|p'; }
+
+disable_new_services() {
+  command -v systemctl >/dev/null || return 0
+  local package unit
+  for package in "${services[@]}"; do
+    [[ " ${missing[*]} " = *" $package "* ]] || continue
+    for unit in $(units_of "$package"); do
+      "${as_root[@]}" systemctl disable --quiet "$unit" >/dev/null 2>&1 || true
+    done
+  done
+}
+
 say "installing ${missing[*]}"
 apt update >&2 || say "apt-get update failed; going on with the lists that are here"
+trap allow_starts EXIT
+forbid_starts
 apt install --no-install-recommends "${missing[@]}" >&2
+disable_new_services
