@@ -3,6 +3,8 @@
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/size.h"
+#include "config/rate.h"
+#include "config/repository_checks.h"
 #include "config/source_options.h"
 #include "config/suggest.h"
 #include "replica/address.h"
@@ -52,6 +54,9 @@ std::string about(const Option& option, const std::string& message) {
 std::string bound_of(const Option& option, std::uint64_t bound) {
   if (option.kind == Kind::size) {
     return to_size(bound);
+  }
+  if (option.kind == Kind::rate) {
+    return to_rate(bound);
   }
   return option.kind == Kind::duration ? to_duration(std::chrono::milliseconds(bound))
                                        : std::to_string(bound);
@@ -126,6 +131,15 @@ std::uint64_t to_bytes(const Option& option, const Written& written) {
   return *size;
 }
 
+std::uint64_t to_bytes_a_second(const Option& option, const Written& written) {
+  const auto rate = parse_rate(written.text);
+  if (!rate || (*rate != 0 && (*rate < option.min || *rate > option.max))) {
+    refuse(fmt::format("{} must be 0 or a rate {}, such as {}{}", option.path, range_of(option),
+                       option.example, but_is(written)));
+  }
+  return *rate;
+}
+
 std::chrono::milliseconds to_milliseconds(const Option& option, const Written& written) {
   const auto duration = parse_duration(written.text);
   if (!duration || static_cast<std::uint64_t>(duration->count()) < option.min ||
@@ -166,7 +180,8 @@ std::vector<WrittenItem> split(const Written& written, const Place& place) {
 std::size_t to_word(const Option& option, const Written& written) {
   const auto found = std::find(option.words.begin(), option.words.end(), written.text);
   if (found == option.words.end()) {
-    refuse(fmt::format("{} must be one of {}{}{}", option.path, fmt::join(option.words, ", "),
+    const auto words = option.words.front().empty() ? option.words.subspan(1) : option.words;
+    refuse(fmt::format("{} must be one of {}{}{}", option.path, fmt::join(words, ", "),
                        but_is(written),
                        written.has_variables ? "" : did_you_mean(written.text, option.words)));
   }
@@ -210,6 +225,12 @@ void assign(Config& config, const Option& option, const Written& written) {
       check_entry(option, written);
       std::get<TextsField>(option.field)(config).push_back(written.text);
       return;
+    case Kind::rate:
+      std::get<IntegerField>(option.field)(config) = to_bytes_a_second(option, written);
+      return;
+    case Kind::entries:
+      refuse(fmt::format("{} must be a list of maps; the options of its first begin with {}__0__",
+                         option.path, variable_of(option.path)));
   }
 }
 
@@ -261,6 +282,12 @@ void Draft::open_section(std::string_view path, const Place& place) {
   sections_.emplace(path, place);
 }
 
+void Draft::open_entry(const Option& list, std::size_t index, const Place& place) {
+  const auto& field = std::get<EntriesField>(list.field);
+  field.resize(config_, std::max(field.count(config_), index + 1));
+  open_section(find_section(entry_path(list, index))->path, place);
+}
+
 void Draft::finish(const Place& whole, bool wants_version) {
   require_what_is_required(whole, wants_version);
   refuse_two_passwords();
@@ -270,6 +297,7 @@ void Draft::finish(const Place& whole, bool wants_version) {
   refuse_half_a_sentinel();
   refuse_sentinel_beside_this_node();
   refuse_too_small_a_spool();
+  refuse_contradicting_repositories();
 }
 
 std::vector<Draft::Mistake> Draft::mistakes() const {
@@ -285,18 +313,33 @@ std::vector<Draft::Mistake> Draft::mistakes() const {
 
 void Draft::require_what_is_required(const Place& whole, bool wants_version) {
   for (const Option& option : options()) {
-    const bool is_version = option.path == "version";
-    if (!option.required || places_.contains(option.path) || (is_version && !wants_version)) {
-      continue;
+    if (option.kind == Kind::entries) {
+      require_of_entries(option, whole);
+    } else if (option.path != "version" || wants_version) {
+      require(option, whole);
     }
-    const auto section = sections_.find(parent_of(option.path));
-    const std::string way_out = is_version
-                                    ? std::string("write 'version: 1'")
-                                    : fmt::format("write '{}: {}', or set {}", leaf_of(option.path),
-                                                  option.example, variable_of(option.path));
-    add_problem(section == sections_.end() ? whole : section->second,
-                fmt::format("{} is missing; {}", option.path, way_out));
   }
+}
+
+void Draft::require_of_entries(const Option& list, const Place& whole) {
+  for (std::size_t index = 0; index < std::get<EntriesField>(list.field).count(config_); ++index) {
+    for (const Option* option : options_in(entry_path(list, index))) {
+      require(*option, whole);
+    }
+  }
+}
+
+void Draft::require(const Option& option, const Place& whole) {
+  if (!option.required || places_.contains(option.path)) {
+    return;
+  }
+  const auto section = sections_.find(parent_of(option.path));
+  const std::string way_out = option.path == "version"
+                                  ? std::string("write 'version: 1'")
+                                  : fmt::format("write '{}: {}', or set {}", leaf_of(option.path),
+                                                option.example, variable_of(option.path));
+  add_problem(section == sections_.end() ? whole : section->second,
+              fmt::format("{} is missing; {}", option.path, way_out));
 }
 
 void Draft::refuse_two_passwords() {
@@ -397,6 +440,17 @@ void Draft::refuse_too_small_a_spool() {
   add_problem(place_of(is_spool_given ? "log.spool.max_size" : "log.segment_max_size"),
               fmt::format("log.spool.max_size {} must be at least twice log.segment_max_size {}",
                           to_size(log.spool.max_size), to_size(log.segment_max_size)));
+}
+
+void Draft::refuse_contradicting_repositories() {
+  for (const Contradiction& found : contradictions_of_repositories(config_)) {
+    const bool are_sound = std::all_of(found.options.begin(), found.options.end(),
+                                       [&](const std::string& path) { return is_sound(path); });
+    const auto said = places_.find(found.options.front());
+    if (are_sound && said != places_.end()) {
+      add_problem(said->second, found.message);
+    }
+  }
 }
 
 Place Draft::place_of(std::string_view path) const {

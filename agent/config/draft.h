@@ -53,6 +53,9 @@ class Draft {
   /// Remembers where a section begins, for options that are missing from it.
   void open_section(std::string_view path, const Place& place);
 
+  /// Remembers where an entry of the list begins, and makes it.
+  void open_entry(const Option& list, std::size_t index, const Place& place);
+
   /// Adds what only shows once everything has been read: options that are missing and options
   /// that contradict each other. `whole` is where to complain of what is nowhere. `version` is
   /// wanted of files only.
@@ -69,6 +72,8 @@ class Draft {
 
  private:
   void require_what_is_required(const Place& whole, bool wants_version);
+  void require_of_entries(const Option& list, const Place& whole);
+  void require(const Option& option, const Place& whole);
   void refuse_two_passwords();
   void refuse_user_without_password();
   void refuse_half_a_certificate();
@@ -76,6 +81,7 @@ class Draft {
   void refuse_half_a_sentinel();
   void refuse_sentinel_beside_this_node();
   void refuse_too_small_a_spool();
+  void refuse_contradicting_repositories();
   bool has_tls_sentinel() const;
   Place place_of(std::string_view path) const;
   bool is_sound(std::string_view path) const;

@@ -67,11 +67,14 @@ bool is_documented_elsewhere(const std::string& name) {
 }
 
 const Option* option_of(std::string_view variable) {
-  const auto& all = options();
-  const auto found = std::find_if(all.begin(), all.end(), [&](const Option& option) {
-    return variable_of(option.path) == variable;
-  });
-  return found == all.end() ? nullptr : &*found;
+  for (const std::vector<Option>* all : {&options(), &entry_options()}) {
+    for (const Option& option : *all) {
+      if (variable_of(option.path) == variable) {
+        return &option;
+      }
+    }
+  }
+  return nullptr;
 }
 
 /// Whether the variable is of a feature that this version does not have.
@@ -88,8 +91,10 @@ std::string unknown_variable(std::string_view variable) {
     return "is of a feature that is not available in this version";
   }
   std::vector<std::string> names;
-  for (const Option& option : options()) {
-    names.push_back(variable_of(option.path));
+  for (const std::vector<Option>* all : {&options(), &entry_options()}) {
+    for (const Option& option : *all) {
+      names.push_back(variable_of(option.path));
+    }
   }
   names.emplace_back(kOthers.front());
   // All begin alike, so only what follows says how near they are.

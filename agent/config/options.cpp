@@ -2,10 +2,11 @@
 
 #include "base/error.h"
 #include "catalog/names.h"
+#include "codec/age.h"
+#include "config/repository_options.h"
 #include "config/source_options.h"
 #include "replica/address.h"
 #include "replica/nodes.h"
-#include "store/open_store.h"
 
 #include <fmt/format.h>
 
@@ -19,6 +20,8 @@ constexpr std::uint64_t kKiB = 1 << 10;
 constexpr std::uint64_t kMiB = 1 << 20;
 constexpr std::uint64_t kGiB = 1 << 30;
 constexpr std::uint64_t kHour = 3'600'000;  ///< In milliseconds.
+/// Slower than that nothing ever ends, and stores give the connection up.
+constexpr std::uint64_t kLeastRate = 16 * kKiB;
 
 // In the order of replica::ReadFrom, log::Level and log::Format.
 constexpr std::array<std::string_view, 4> kPolicies{"replica_preferred", "replica", "primary",
@@ -26,59 +29,58 @@ constexpr std::array<std::string_view, 4> kPolicies{"replica_preferred", "replic
 constexpr std::array<std::string_view, 4> kLevels{"debug", "info", "warn", "error"};
 constexpr std::array<std::string_view, 2> kFormats{"text", "json"};
 
-constexpr std::array<Section, 10> kSections{{
-    {"source", "What is backed up."},
-    {"source.tls",
-     "For an address that begins with valkeys:// or rediss://. The server's certificate and name "
-     "are always verified. Files are PEM."},
-    {"source.sentinel",
-     "For a source whose primary is looked after by Sentinel: its nodes are then found by asking "
-     "that, too. User name, password and TLS files are those of the source."},
-    {"repository", "Where backups are stored."},
-    {"log",
-     "The log: every write after a snapshot, stored as the server sends it, so that any moment can "
-     "be restored."},
-    {"log.spool",
-     "Where the log waits for the repository. The server is read from whatever the repository "
-     "does."},
-    {"compression", "How snapshots are compressed: Zstandard frames, which `zstd -d` reads."},
-    {"quotas", "Bounds on what Keyrewind asks of the source."},
-    {"logging", "Log lines on stderr; results of commands go to stdout."},
-    {"limits", "What Keyrewind may take of the machine that it runs on."},
-}};
+std::vector<Section> make_sections() {
+  return {
+      {"source", "What is backed up."},
+      {"source.tls",
+       "For an address that begins with valkeys:// or rediss://. The server's certificate and name "
+       "are always verified. Files are PEM."},
+      {"source.sentinel",
+       "For a source whose primary is looked after by Sentinel: its nodes are then found by asking "
+       "that, too. User name, password and TLS files are those of the source."},
+      {"repository", "Where backups are stored."},
+      {"repository.s3", kS3Description},
+      {"log",
+       "The log: every write after a snapshot, stored as the server sends it, so that any moment "
+       "can "
+       "be restored."},
+      {"log.spool",
+       "Where the log waits for the repository. The server is read from whatever the repository "
+       "does."},
+      {"compression", "How snapshots are compressed: Zstandard frames, which `zstd -d` reads."},
+      {"encryption",
+       "Encryption before anything leaves this machine, in the age format: with the recipients' "
+       "public keys backups are written, with the identity, their secret key, they are read."},
+      {"quotas", "Bounds on what Keyrewind asks of the source, the network and the repository."},
+      {"lease",
+       "Of several agents of one source one works and the others stand by: a lease in the "
+       "repository "
+       "says which."},
+      {"logging", "Log lines on stderr; results of commands go to stdout."},
+      {"limits", "What Keyrewind may take of the machine that it runs on."},
+  };
+}
 
-constexpr std::array<std::string_view, 16> kUnavailable{"copies",
-                                                        "snapshots",
-                                                        "encryption",
-                                                        "retention",
-                                                        "drills",
-                                                        "compaction",
-                                                        "lease",
-                                                        "http",
-                                                        "notify",
-                                                        "source.data_dir",
-                                                        "repository.s3",
-                                                        "repository.connections",
-                                                        "quotas.manual_per_24h",
-                                                        "quotas.receive_rate",
-                                                        "quotas.upload_rate",
-                                                        "quotas.max_stored"};
+constexpr std::array<std::string_view, 9> kUnavailable{"snapshots",
+                                                       "retention",
+                                                       "drills",
+                                                       "compaction",
+                                                       "http",
+                                                       "notify",
+                                                       "source.data_dir",
+                                                       "quotas.manual_per_24h",
+                                                       "quotas.max_stored"};
 
 void check_address(const std::string& text) {
   replica::parse_address(text);
 }
 
-void check_url(const std::string& text) {
-  const std::size_t host = text.find("://");
-  const std::size_t path = host == std::string::npos ? host : text.find('/', host + 3);
-  if (host != std::string::npos && text.substr(host, path - host).find('@') != std::string::npos) {
-    throw Error(ErrorKind::config, "a URL must not contain a user name or password");
-  }
-  store::open_store(text);
-}
-
 void check_sentinel_address(const std::string& text) {
   parse_sentinel_address(text, replica::Address::Transport::tcp);
+}
+
+void check_recipient(const std::string& text) {
+  codec::AgeRecipient recipient(text);
 }
 
 void check_folder(const std::string& text) {
@@ -87,7 +89,7 @@ void check_folder(const std::string& text) {
   }
 }
 
-std::vector<Option> make_options() {
+std::vector<Option> source_options() {
   return {
       {.path = "version",
        .kind = Kind::integer,
@@ -143,11 +145,10 @@ std::vector<Option> make_options() {
        .example = "${ORDERS_PASSWORD}"},
       {.path = "source.read_from",
        .kind = Kind::word,
-       .field =
-           WordField{[](const Config& c) { return static_cast<std::size_t>(c.source.read_from); },
-                     [](Config& c, std::size_t word) {
-                       c.source.read_from = static_cast<replica::ReadFrom>(word);
-                     }},
+       .field = WordField{[](Config& c) { return static_cast<std::size_t>(c.source.read_from); },
+                          [](Config& c, std::size_t word) {
+                            c.source.read_from = static_cast<replica::ReadFrom>(word);
+                          }},
        .description =
            "From which node to read. replica_preferred: a healthy replica, the primary if there is "
            "none; replica: replicas only; primary: the primary, wherever it is; this_node: the one "
@@ -197,16 +198,11 @@ std::vector<Option> make_options() {
        .example = "sentinel-0:26379",
        .check = check_sentinel_address},
 
-      {.path = "repository.url",
-       .kind = Kind::text,
-       .field = +[](Config& c) -> std::string& { return c.repository.url; },
-       .description =
-           "The repository: file:// and the absolute path of a folder, which is made if it does "
-           "not exist. Several sources may share one.",
-       .example = "file:///var/lib/keyrewind/repository",
-       .required = true,
-       .check = check_url},
+  };
+}
 
+std::vector<Option> log_options() {
+  return {
       {.path = "log.enabled",
        .kind = Kind::boolean,
        .field = +[](Config& c) -> bool& { return c.log.enabled; },
@@ -249,6 +245,11 @@ std::vector<Option> make_options() {
        .example = "8GiB",
        .min = kMiB},
 
+  };
+}
+
+std::vector<Option> cost_options() {
+  return {
       {.path = "compression.level",
        .kind = Kind::integer,
        .field = +[](Config& c) -> std::uint64_t& { return c.compression.level; },
@@ -257,6 +258,30 @@ std::vector<Option> make_options() {
        .example = "3",
        .min = 1,
        .max = 19},
+
+      {.path = "encryption.recipients",
+       .kind = Kind::texts,
+       .field = +[](Config& c) -> std::vector<std::string>& { return c.encryption.recipients; },
+       .description =
+           "Public keys, as age-keygen prints them. What is backed up is encrypted so that any one "
+           "of their identities reads it, and nobody else: not even the agent. Empty: nothing is "
+           "encrypted. In a variable they are separated by commas.",
+       .example = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
+       .check = check_recipient},
+      {.path = "encryption.identity_file",
+       .kind = Kind::text,
+       .field = +[](Config& c) -> std::string& { return c.encryption.identity_file; },
+       .description =
+           "File of identities, as age-keygen writes it. Only where backups are read: an agent "
+           "needs none, and is safer without.",
+       .example = "/run/secrets/keyrewind/identity"},
+      {.path = "encryption.allow_plaintext",
+       .kind = Kind::boolean,
+       .field = +[](Config& c) -> bool& { return c.encryption.allow_plaintext; },
+       .description =
+           "Whether a source that was encrypted before may be written without encryption. "
+           "Otherwise that is refused: recipients that were lost must not go unseen.",
+       .example = "true"},
 
       {.path = "quotas.full_sync_min_interval",
        .kind = Kind::duration,
@@ -267,11 +292,44 @@ std::vector<Option> make_options() {
            "server fork and write a snapshot. 0s: no such floor.",
        .example = "1h",
        .max = 30 * 24 * kHour},
+      {.path = "quotas.receive_rate",
+       .kind = Kind::rate,
+       .field = +[](Config& c) -> std::uint64_t& { return c.quotas.receive_rate; },
+       .description =
+           "How fast a snapshot is read from the source. The log is never held back. 0: as fast as "
+           "it comes.",
+       .example = "100MiB/s",
+       .min = kLeastRate},
+      {.path = "quotas.upload_rate",
+       .kind = Kind::rate,
+       .field = +[](Config& c) -> std::uint64_t& { return c.quotas.upload_rate; },
+       .description =
+           "How fast data goes to S3 stores, to all of them together. Below what the log needs, "
+           "that falls behind for ever. 0: as fast as they take it.",
+       .example = "50MiB/s",
+       .min = kLeastRate},
+
+      {.path = "lease.enabled",
+       .kind = Kind::boolean,
+       .field = +[](Config& c) -> bool& { return c.lease.enabled; },
+       .description =
+           "Whether agents agree by a lease. false, for a store without conditional writes: then "
+           "never run two agents of one source.",
+       .example = "false"},
+      {.path = "lease.ttl",
+       .kind = Kind::duration,
+       .field = +[](Config& c) -> std::chrono::milliseconds& { return c.lease.ttl; },
+       .description =
+           "How long after an agent is gone another one takes over at the latest. The lease is "
+           "renewed several times in that time, each a request to the repository.",
+       .example = "1m",
+       .min = 1000,
+       .max = kHour},
 
       {.path = "logging.level",
        .kind = Kind::word,
        .field = WordField{
-           [](const Config& c) { return static_cast<std::size_t>(c.logging.level); },
+           [](Config& c) { return static_cast<std::size_t>(c.logging.level); },
            [](Config& c, std::size_t word) { c.logging.level = static_cast<log::Level>(word); }},
        .description = "The least important lines that are still printed.",
        .example = "warn",
@@ -279,7 +337,7 @@ std::vector<Option> make_options() {
       {.path = "logging.format",
        .kind = Kind::word,
        .field = WordField{
-           [](const Config& c) { return static_cast<std::size_t>(c.logging.format); },
+           [](Config& c) { return static_cast<std::size_t>(c.logging.format); },
            [](Config& c, std::size_t word) { c.logging.format = static_cast<log::Format>(word); }},
        .description = "text for people, json for log collectors: one object a line.",
        .example = "json",
@@ -304,6 +362,67 @@ std::vector<Option> make_options() {
   };
 }
 
+void append(std::vector<Option>& all, std::vector<Option> some) {
+  std::move(some.begin(), some.end(), std::back_inserter(all));
+}
+
+std::vector<Option> make_options() {
+  std::vector<Option> all = source_options();
+  append(all, repository_options("repository",
+                                 [](Config& c) -> Config::Repository& { return c.repository; }));
+  all.push_back(copies_option());
+  append(all, log_options());
+  append(all, cost_options());
+  return all;
+}
+
+std::vector<Option> make_entry_options() {
+  std::vector<Option> all;
+  const Option copies = copies_option();
+  for (std::size_t index = 0; index < kMaxEntries; ++index) {
+    append(all, repository_options(entry_path(copies, index), copy_at(index)));
+  }
+  return all;
+}
+
+std::vector<Section> make_entry_sections() {
+  std::vector<Section> all;
+  const Option copies = copies_option();
+  for (std::size_t index = 0; index < kMaxEntries; ++index) {
+    all.push_back({entry_path(copies, index), copies.description});
+    all.push_back({entry_path(copies, index) + ".s3", kS3Description});
+  }
+  return all;
+}
+
+template <typename Described>
+const Described* find_in(std::string_view path, const std::vector<Described>& first,
+                         const std::vector<Described>& second) {
+  for (const std::vector<Described>* all : {&first, &second}) {
+    for (const Described& one : *all) {
+      if (one.path == path) {
+        return &one;
+      }
+    }
+  }
+  return nullptr;
+}
+
+/// Those whose parent `section` is.
+template <typename Described>
+std::vector<const Described*> all_in(std::string_view section, const std::vector<Described>& first,
+                                     const std::vector<Described>& second) {
+  std::vector<const Described*> found;
+  for (const std::vector<Described>* all : {&first, &second}) {
+    for (const Described& one : *all) {
+      if (parent_of(one.path) == section) {
+        found.push_back(&one);
+      }
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
 const std::vector<Option>& options() {
@@ -311,7 +430,18 @@ const std::vector<Option>& options() {
   return kOptions;
 }
 
-std::span<const Section> sections() {
+const std::vector<Option>& entry_options() {
+  static const std::vector<Option> kOptions = make_entry_options();
+  return kOptions;
+}
+
+const std::vector<Section>& sections() {
+  static const std::vector<Section> kSections = make_sections();
+  return kSections;
+}
+
+const std::vector<Section>& entry_sections() {
+  static const std::vector<Section> kSections = make_entry_sections();
   return kSections;
 }
 
@@ -320,10 +450,23 @@ std::span<const std::string_view> unavailable() {
 }
 
 const Option* find_option(std::string_view path) {
-  const auto& all = options();
-  const auto found = std::find_if(all.begin(), all.end(),
-                                  [&](const Option& option) { return option.path == path; });
-  return found == all.end() ? nullptr : &*found;
+  return find_in(path, options(), entry_options());
+}
+
+const Section* find_section(std::string_view path) {
+  return find_in(path, sections(), entry_sections());
+}
+
+std::vector<const Option*> options_in(std::string_view section) {
+  return all_in(section, options(), entry_options());
+}
+
+std::vector<const Section*> sections_in(std::string_view section) {
+  return all_in(section, sections(), entry_sections());
+}
+
+std::string entry_path(const Option& list, std::size_t index) {
+  return fmt::format("{}.{}", list.path, index);
 }
 
 std::string_view parent_of(std::string_view path) {

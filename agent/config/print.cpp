@@ -1,6 +1,7 @@
 #include "base/duration.h"
 #include "base/size.h"
 #include "config/load.h"
+#include "config/rate.h"
 #include "config/values.h"
 
 #include <fmt/format.h>
@@ -82,6 +83,9 @@ std::string to_scalar(const Option& option, const Config& config) {
   if (option.kind == Kind::size) {
     return to_size(value.get<std::uint64_t>());
   }
+  if (option.kind == Kind::rate) {
+    return to_rate(value.get<std::uint64_t>());
+  }
   if (option.kind == Kind::texts) {
     return to_list(value);
   }
@@ -91,6 +95,10 @@ std::string to_scalar(const Option& option, const Config& config) {
   return value.is_string() ? to_scalar(value.get<std::string>()) : dump(value, -1);
 }
 
+std::span<const std::string_view> words_to_write(const Option& option) {
+  return option.words.front().empty() ? option.words.subspan(1) : option.words;
+}
+
 /// What the table says of the option beside its description.
 std::string constraints_of(const Option& option) {
   std::string text;
@@ -98,7 +106,7 @@ std::string constraints_of(const Option& option) {
     text += " Required.";
   }
   if (option.kind == Kind::word) {
-    text += fmt::format(" One of: {}.", fmt::join(option.words, ", "));
+    text += fmt::format(" One of: {}.", fmt::join(words_to_write(option), ", "));
   }
   if (option.kind == Kind::integer && option.min != option.max) {
     text += fmt::format(" From {} to {}.", option.min, option.max);
@@ -112,11 +120,17 @@ std::string constraints_of(const Option& option) {
     text += fmt::format(" From {} to {}.", to_duration(std::chrono::milliseconds(option.min)),
                         to_duration(std::chrono::milliseconds(option.max)));
   }
+  if (option.kind == Kind::rate) {
+    text += fmt::format(" 0, or at least {}.", to_rate(option.min));
+  }
   if (!option.pattern_in_words.empty()) {
     text += fmt::format(" It has {}.", option.pattern_in_words);
   }
   if (option.kind == Kind::texts) {
     text += fmt::format(" Example: [\"{}\"]", option.example);
+  }
+  if (option.kind == Kind::entries) {
+    text += fmt::format(" Example: {}", option.example);
   }
   const bool has_default =
       option.kind == Kind::text && !value_of(option, Config()).get<std::string>().empty();
@@ -158,10 +172,25 @@ class YamlWriter {
   void write(const Option& option, const std::string& scalar) {
     open_section(parent_of(option.path));
     const std::size_t indent = indent_of(option.path);
+    if (option.kind == Kind::entries && comments_ == Comments::all) {
+      write_blank_line();
+    }
     if (comments_ == Comments::all) {
       write_comment(std::string(option.description) + constraints_of(option), indent);
     }
-    text_ += fmt::format("{:{}}{}: {}\n", "", indent, leaf_of(option.path), scalar);
+    write_line(indent, fmt::format("{}: {}", leaf_of(option.path), scalar));
+  }
+
+  /// Begins the list; its entries' options follow.
+  void write_list(const Option& list) {
+    open_section(parent_of(list.path));
+    write_line(indent_of(list.path), fmt::format("{}:", list.path));
+  }
+
+  /// The next option is the first of an entry.
+  void begin_entry(std::string_view path) {
+    open_ = path;
+    begins_entry_ = true;
   }
 
   std::string take() { return std::move(text_); }
@@ -176,21 +205,46 @@ class YamlWriter {
       return;
     }
     open_ = path;
-    const auto all = sections();
-    const auto section =
-        std::find_if(all.begin(), all.end(), [&](const Section& one) { return one.path == path; });
+    if (path.empty()) {
+      return;
+    }
     const std::size_t indent = indent_of(path);
     if (comments_ == Comments::all) {
       write_blank_line();
-      write_comment(section->description, indent);
+      write_comment(find_section(path)->description, indent);
     }
-    text_ += fmt::format("{:{}}{}:\n", "", indent, leaf_of(path));
+    write_line(indent, fmt::format("{}:", leaf_of(path)));
+  }
+
+  void write_line(std::size_t indent, std::string_view line) {
+    text_ += begins_entry_ ? fmt::format("{:>{}}{}\n", "- ", indent, line)
+                           : fmt::format("{:{}}{}\n", "", indent, line);
+    begins_entry_ = false;
   }
 
   const Comments comments_;
   std::string text_;
   std::string_view open_;
+  bool begins_entry_ = false;
 };
+
+void write_map(YamlWriter& writer, std::string_view path, const Config& config) {
+  for (const Option* option : options_in(path)) {
+    writer.write(*option, to_scalar(*option, config));
+  }
+  for (const Section* section : sections_in(path)) {
+    write_map(writer, section->path, config);
+  }
+}
+
+void write_entries(YamlWriter& writer, const Option& list, const Config& config) {
+  writer.write_list(list);
+  for (std::size_t index = 0; index < std::get<EntriesField>(list.field).count(config); ++index) {
+    const Section* entry = find_section(entry_path(list, index));
+    writer.begin_entry(entry->path);
+    write_map(writer, entry->path, config);
+  }
+}
 
 /// The object at `path` within `root`, made if it is not there.
 Json& object_at(Json& root, std::string_view path) {
@@ -205,7 +259,11 @@ Json& object_at(Json& root, std::string_view path) {
 std::string to_yaml(const Config& config) {
   YamlWriter writer(YamlWriter::Comments::none);
   for (const Option& option : options()) {
-    writer.write(option, to_scalar(option, config));
+    if (option.kind == Kind::entries && !value_of(option, config).empty()) {
+      write_entries(writer, option, config);
+    } else {
+      writer.write(option, to_scalar(option, config));
+    }
   }
   return writer.take();
 }

@@ -2,6 +2,7 @@
 #include "config/load.h"
 #include "config/values.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace keyrewind::config {
@@ -11,6 +12,8 @@ namespace {
 constexpr std::string_view kHasVariable = R"(\$\{)";
 constexpr std::string_view kSizePattern =
     "^[0-9]+ ?(B|KiB|MiB|GiB|TiB|Ki|Mi|Gi|Ti|kB|KB|MB|GB|TB)?$";
+constexpr std::string_view kRatePattern =
+    "^0$|^[0-9]+ ?(B|KiB|MiB|GiB|TiB|Ki|Mi|Gi|Ti|kB|KB|MB|GB|TB)/s$";
 // As parse_duration has it: at least one unit, larger ones first.
 constexpr std::string_view kDurationPattern =
     "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
@@ -32,6 +35,8 @@ Json list_schema() {
   return {{"type", "array"}, {"items", {{"type", "string"}, {"minLength", 1}}}};
 }
 
+Json map_schema(std::string_view path);
+
 /// What the value itself must be; a text with a variable is allowed beside it.
 Json value_schema(const Option& option) {
   switch (option.kind) {
@@ -52,6 +57,13 @@ Json value_schema(const Option& option) {
       return {{"anyOf", {Json{{"type", "boolean"}}, text_schema(kHasVariable)}}};
     case Kind::texts:
       return {{"anyOf", {list_schema(), text_schema(kHasVariable)}}};
+    case Kind::rate:
+      return {
+          {"anyOf", {Json{{"const", 0}}, text_schema(kRatePattern), text_schema(kHasVariable)}}};
+    case Kind::entries:
+      return {{"type", {"array", "null"}},
+              {"maxItems", kMaxEntries},
+              {"items", map_schema(entry_path(option, 0))}};
     case Kind::word:
       return {{"anyOf", {Json{{"enum", option.words}}, text_schema(kHasVariable)}}};
     case Kind::secret:
@@ -63,6 +75,9 @@ Json value_schema(const Option& option) {
 Json example_of(const Option& option) {
   if (option.kind == Kind::texts) {
     return Json::array({option.example});
+  }
+  if (option.kind == Kind::entries) {
+    return Json::parse(option.example);
   }
   const bool is_literal = option.kind == Kind::integer || option.kind == Kind::boolean;
   return is_literal ? Json::parse(option.example) : Json(option.example);
@@ -82,35 +97,25 @@ Json option_schema(const Option& option) {
 
 /// Whether a file that lacks the section must lack something that is required.
 bool is_required(std::string_view section) {
-  for (const Option& option : options()) {
-    if (option.required && parent_of(option.path) == section) {
-      return true;
-    }
-  }
-  return false;
+  const auto own = options_in(section);
+  return std::any_of(own.begin(), own.end(), [](const Option* option) { return option->required; });
 }
 
 Json map_schema(std::string_view path) {
   Json properties = Json::object();
   Json required = Json::array();
-  for (const Option& option : options()) {
-    if (parent_of(option.path) != path) {
-      continue;
-    }
-    properties[std::string(leaf_of(option.path))] = option_schema(option);
-    if (option.required) {
-      required.push_back(leaf_of(option.path));
+  for (const Option* option : options_in(path)) {
+    properties[std::string(leaf_of(option->path))] = option_schema(*option);
+    if (option->required) {
+      required.push_back(leaf_of(option->path));
     }
   }
-  for (const Section& section : sections()) {
-    if (parent_of(section.path) != path) {
-      continue;
-    }
-    Json schema{{"description", section.description}};
-    schema.update(map_schema(section.path));
-    properties[std::string(leaf_of(section.path))] = schema;
-    if (is_required(section.path)) {
-      required.push_back(leaf_of(section.path));
+  for (const Section* section : sections_in(path)) {
+    Json schema{{"description", section->description}};
+    schema.update(map_schema(section->path));
+    properties[std::string(leaf_of(section->path))] = schema;
+    if (is_required(section->path)) {
+      required.push_back(leaf_of(section->path));
     }
   }
 

@@ -7,6 +7,25 @@ namespace {
 
 constexpr std::string_view kMask = "****";
 
+Json map_of(std::string_view path, const Config& config) {
+  Json map = Json::object();
+  for (const Option* option : options_in(path)) {
+    map[std::string(leaf_of(option->path))] = value_of(*option, config);
+  }
+  for (const Section* section : sections_in(path)) {
+    map[std::string(leaf_of(section->path))] = map_of(section->path, config);
+  }
+  return map;
+}
+
+Json entries_of(const Option& list, const Config& config) {
+  Json entries = Json::array();
+  for (std::size_t index = 0; index < std::get<EntriesField>(list.field).count(config); ++index) {
+    entries.push_back(map_of(entry_path(list, index), config));
+  }
+  return entries;
+}
+
 }  // namespace
 
 Json value_of(const Option& option, const Config& config) {
@@ -16,6 +35,7 @@ Json value_of(const Option& option, const Config& config) {
       return std::get<TextField>(option.field)(copy);
     case Kind::integer:
     case Kind::size:
+    case Kind::rate:
       return std::get<IntegerField>(option.field)(copy);
     case Kind::duration:
       return to_duration(std::get<DurationField>(option.field)(copy));
@@ -27,6 +47,8 @@ Json value_of(const Option& option, const Config& config) {
       return std::get<SecretField>(option.field)(copy).empty() ? std::string_view() : kMask;
     case Kind::texts:
       return Json(std::get<TextsField>(option.field)(copy));
+    case Kind::entries:
+      return entries_of(option, config);
   }
   return nullptr;
 }

@@ -41,32 +41,29 @@ std::string join(std::string_view section, std::string_view key) {
   return section.empty() ? std::string(key) : fmt::format("{}.{}", section, key);
 }
 
-const Section* find_section(std::string_view path) {
-  const auto all = sections();
-  const auto found =
-      std::find_if(all.begin(), all.end(), [&](const Section& one) { return one.path == path; });
-  return found == all.end() ? nullptr : &*found;
-}
-
 /// The keys that may stand in `section`.
 std::vector<std::string_view> keys_of(std::string_view section) {
   std::vector<std::string_view> keys;
-  for (const Option& option : options()) {
-    if (parent_of(option.path) == section) {
-      keys.push_back(leaf_of(option.path));
-    }
+  for (const Option* option : options_in(section)) {
+    keys.push_back(leaf_of(option->path));
   }
-  for (const Section& sub : sections()) {
-    if (parent_of(sub.path) == section) {
-      keys.push_back(leaf_of(sub.path));
-    }
+  for (const Section* sub : sections_in(section)) {
+    keys.push_back(leaf_of(sub->path));
   }
   return keys;
 }
 
-/// The sections in which `key` would be right.
-std::vector<std::string_view> homes_of(std::string_view key) {
+/// The sections in which `key` would be right: of those below `section` if there are any.
+std::vector<std::string_view> homes_of(std::string_view section, std::string_view key) {
   std::vector<std::string_view> homes;
+  for (const Section* sub : sections_in(section)) {
+    if (find_option(join(sub->path, key)) != nullptr) {
+      homes.push_back(sub->path);
+    }
+  }
+  if (!homes.empty()) {
+    return homes;
+  }
   for (const Option& option : options()) {
     if (leaf_of(option.path) == key) {
       homes.push_back(parent_of(option.path));
@@ -132,12 +129,25 @@ std::string_view wanted(const Option& option) {
       return "true or false";
     case Kind::texts:
       return "a list of texts";
+    case Kind::rate:
+      return "a rate";
+    case Kind::entries:
+      return "a list of maps";
     case Kind::text:
     case Kind::word:
     case Kind::secret:
       return "text";
   }
   return "text";
+}
+
+/// Where a secret may stand instead.
+std::string secret_places(const Option& secret) {
+  const std::string file = fmt::format("{}_file", secret.path);
+  const std::string variable = fmt::format("the variable {}", variable_of(secret.path));
+  return find_option(file) == nullptr
+             ? variable
+             : fmt::format("a file and name that in {}, or into {}", file, variable);
 }
 
 /// Names with dots are how messages and documents write what is nested in the file.
@@ -269,6 +279,10 @@ class YamlReader {
   }
 
   void read_option(const Option& option, const YAML::Node& key, const YAML::Node& value) {
+    if (option.kind == Kind::entries) {
+      read_entries(option, key, value);
+      return;
+    }
     if (value.IsNull()) {
       // A null has no place of its own.
       refuse(option, key.Mark(),
@@ -289,6 +303,47 @@ class YamlReader {
       return;
     }
     read_scalar(option, value);
+  }
+
+  void read_entries(const Option& list, const YAML::Node& key, const YAML::Node& value) {
+    draft_.mention(list, place_of(key.Mark()));
+    if (value.IsNull()) {
+      return;  // All that was in it is commented out.
+    }
+    if (!value.IsSequence()) {
+      refuse(list, value.Mark(),
+             fmt::format("{} must be {}, not {}", list.path, wanted(list), kind_of(value)));
+      return;
+    }
+    if (value.size() > kMaxEntries) {
+      refuse(list, value.Mark(),
+             fmt::format("{} has {} entries; {} are the most that there may be", list.path,
+                         value.size(), kMaxEntries));
+      return;
+    }
+    if (!check_tag(list.path, value)) {
+      return;
+    }
+    std::size_t index = 0;
+    for (const YAML::Node& entry : value) {
+      read_map_of_list(list, index++, entry.IsNull() ? value : entry, entry);
+    }
+  }
+
+  /// `marked` has the entry's place: a null has none of its own.
+  void read_map_of_list(const Option& list, std::size_t index, const YAML::Node& marked,
+                        const YAML::Node& entry) {
+    const std::string path = entry_path(list, index);
+    const Place place = place_of(marked.Mark());
+    if (!entry.IsMap()) {
+      draft_.add_problem(place,
+                         fmt::format("{} must be a map of options, not {}", path, kind_of(entry)));
+      return;
+    }
+    if (check_tag(path, entry)) {
+      draft_.open_entry(list, index, place);
+      read_section(entry, path);
+    }
   }
 
   void read_list(const Option& option, const YAML::Node& list) {
@@ -338,9 +393,8 @@ class YamlReader {
     }
     if (option.kind == Kind::secret && !written->has_variables && !written->shown.empty()) {
       refuse(option, value.Mark(),
-             fmt::format("{} must not be written out here; put it into a file and name that in "
-                         "{}_file, or into the variable {}",
-                         option.path, option.path, variable_of(option.path)));
+             fmt::format("{} must not be written out here; put it into {}", option.path,
+                         secret_places(option)));
       return;
     }
     draft_.set(option, *written, place_of(value.Mark()));
@@ -380,10 +434,11 @@ class YamlReader {
   }
 
   void mention_all(std::string_view section, const Place& place) {
-    for (const Option& option : options()) {
-      if (option.path.starts_with(section) && option.path[section.size()] == '.') {
-        draft_.mention(option, place);
-      }
+    for (const Option* option : options_in(section)) {
+      draft_.mention(*option, place);
+    }
+    for (const Section* sub : sections_in(section)) {
+      mention_all(sub->path, place);
     }
   }
 
@@ -415,7 +470,7 @@ std::string unknown_key(std::string_view section, std::string_view key) {
   const std::string where = section.empty() ? "" : fmt::format(" in {}", section);
   std::string suggestion = did_you_mean(key, keys_of(section));
   if (suggestion.empty()) {
-    const auto homes = homes_of(key);
+    const auto homes = homes_of(section, key);
     if (homes.size() == 1) {
       suggestion = homes.front().empty() ? "; it belongs at the top"
                                          : fmt::format("; it belongs in {}", homes.front());

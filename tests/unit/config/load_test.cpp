@@ -131,8 +131,8 @@ TEST(Parse, KnowsWhatComesLater) {
               ElementsAre("c.yaml:7:1: 'retention' is not available in this version"));
   EXPECT_THAT(mistakes(with_source("  data_dir: /data\n")),
               ElementsAre("c.yaml:5:3: 'source.data_dir' is not available in this version"));
-  EXPECT_THAT(mistakes(with("quotas: {receive_rate: 0}\n")),
-              ElementsAre("c.yaml:7:10: 'quotas.receive_rate' is not available in this version"));
+  EXPECT_THAT(mistakes(with("quotas: {max_stored: 0}\n")),
+              ElementsAre("c.yaml:7:10: 'quotas.max_stored' is not available in this version"));
 }
 
 TEST(Parse, RefusesDuplicateKeys) {
@@ -433,7 +433,7 @@ TEST(Parse, ReportsAllMistakesByLine) {
                "  nam: orders\n"
                "  address: valkey://h\n"
                "  username: ${NOBODY}\n"
-               "lease: {}\n"),
+               "drills: {}\n"),
       ElementsAre("c.yaml:3:16: limits.cpu_threads must be a whole number from 1 to 64, not '0'",
                   "c.yaml:4:11: limits.memory must be a size of at least 64MiB, such as 256MiB, "
                   "not '1'",
@@ -442,7 +442,7 @@ TEST(Parse, ReportsAllMistakesByLine) {
                   "c.yaml:6:3: unknown key 'nam' in source; did you mean 'name'?",
                   "c.yaml:8:13: source.username: the variable NOBODY is not set; set it, or give a "
                   "default with ${NOBODY:-default}",
-                  "c.yaml:9:1: 'lease' is not available in this version",
+                  "c.yaml:9:1: 'drills' is not available in this version",
                   "c.yaml: version is missing; write 'version: 1'"));
 }
 
@@ -647,49 +647,103 @@ TEST_F(LoadFile, SaysWhyAFileCannotBeRead) {
   EXPECT_THAT(failure_of(write(std::string((1 << 20) + 1, '#')), {}), HasSubstr("1048576"));
 }
 
+/// What contradicts nothing, so that `option` may be set by itself.
+Environment surroundings_of(const Option& option) {
+  Environment environment{{"KEYREWIND_SOURCE__ADDRESS", "valkeys://h"},
+                          {"KEYREWIND_SOURCE__NAME", "a"},
+                          {"KEYREWIND_REPOSITORY__URL", "file:///r"}};
+  const std::string_view path = option.path;
+  if (path == "source.username") {
+    environment["KEYREWIND_SOURCE__PASSWORD_FILE"] = "/p";
+  }
+  if (path == "source.tls.cert_file" || path == "source.tls.key_file") {
+    environment["KEYREWIND_SOURCE__TLS__CERT_FILE"] = "/c";
+    environment["KEYREWIND_SOURCE__TLS__KEY_FILE"] = "/k";
+  }
+  if (path.starts_with("source.sentinel.")) {
+    environment["KEYREWIND_SOURCE__SENTINEL__MASTER"] = "m";
+    environment["KEYREWIND_SOURCE__SENTINEL__ADDRESSES"] = "h";
+  }
+  std::string section = "KEYREWIND_REPOSITORY__";
+  if (path.starts_with("copies.")) {
+    section = "KEYREWIND_COPIES__0__";
+    environment[section + "NAME"] = "dr";
+    environment[section + "URL"] = "file:///c";
+  }
+  if (path.find(".s3.") != std::string_view::npos) {
+    environment[section + "URL"] = "s3://bucket";
+  }
+  const std::string s3 = section + "S3__";
+  const std::string_view leaf = leaf_of(path);
+  if (leaf == "access_key_id" || leaf.starts_with("secret_access_key") || leaf == "session_token") {
+    environment[s3 + "ACCESS_KEY_ID"] = "AK";
+    if (leaf != "secret_access_key") {
+      environment[s3 + "SECRET_ACCESS_KEY_FILE"] = "/s";
+    }
+  }
+  if (leaf == "kms_key_id") {
+    environment[s3 + "SERVER_SIDE_ENCRYPTION"] = "aws:kms";
+  }
+  if (leaf == "customer_key_file" || leaf == "server_side_encryption") {
+    environment[s3 + "SERVER_SIDE_ENCRYPTION"] = "SSE-C";
+    environment[s3 + "CUSTOMER_KEY_FILE"] = "/k";
+  }
+  if (leaf.starts_with("object_lock_")) {
+    environment[s3 + "OBJECT_LOCK_MODE"] = "GOVERNANCE";
+    environment[s3 + "OBJECT_LOCK_DURATION"] = "1d";
+  }
+  return environment;
+}
+
+/// A file that says `path: value`, and what it needs beside that.
+std::string file_with(std::string path, const std::string& value) {
+  std::string yaml;
+  if (path.starts_with("copies.0.")) {
+    path.erase(0, std::string("copies.0.").size());
+    yaml = "copies: [{";
+  } else {
+    yaml = "{";
+  }
+  std::string ends;
+  for (auto dot = path.find('.'); dot != std::string::npos; dot = path.find('.')) {
+    yaml += "\"" + path.substr(0, dot) + "\": {";
+    ends += '}';
+    path.erase(0, dot + 1);
+  }
+  yaml += "\"" + path + "\": " + value + ends;
+  return yaml.starts_with('{')
+             ? "{" + (path == "version" ? "" : std::string("version: 1, ")) + yaml.substr(1) + "}"
+             : "{version: 1, " + yaml + "}]}";
+}
+
 TEST_F(LoadFile, TakesEveryOptionFromFileAndFromVariable) {
+  std::vector<const Option*> all = options_in("copies.0");
+  for (const Option* option : options_in("copies.0.s3")) {
+    all.push_back(option);
+  }
   for (const Option& option : options()) {
-    // What contradicts nothing, so that each option may be set by itself.
-    Environment environment{{"KEYREWIND_SOURCE__ADDRESS", "valkeys://h"},
-                            {"KEYREWIND_SOURCE__NAME", "a"},
-                            {"KEYREWIND_REPOSITORY__URL", "file:///r"}};
-    if (option.path == "source.username") {
-      environment["KEYREWIND_SOURCE__PASSWORD_FILE"] = "/p";
+    if (option.kind != Kind::entries) {
+      all.push_back(&option);
     }
-    if (option.path == "source.tls.cert_file" || option.path == "source.tls.key_file") {
-      environment["KEYREWIND_SOURCE__TLS__CERT_FILE"] = "/c";
-      environment["KEYREWIND_SOURCE__TLS__KEY_FILE"] = "/k";
-    }
-    if (option.path.starts_with("source.sentinel.")) {
-      environment["KEYREWIND_SOURCE__SENTINEL__MASTER"] = "m";
-      environment["KEYREWIND_SOURCE__SENTINEL__ADDRESSES"] = "h";
-    }
+  }
+  for (const Option* option : all) {
+    Environment environment = surroundings_of(*option);
     const std::string value =
-        option.path == "source.name" ? std::string("other") : other_value(option);
-    const std::string variable = variable_of(option.path);
+        option->path == "source.name" ? std::string("other") : other_value(*option);
+    const std::string variable = variable_of(option->path);
 
     environment[variable] = value;
     const std::string from_variable = to_yaml(load(std::nullopt, environment));
 
     environment.erase(variable);
     environment["OTHER"] = value;
-    std::string yaml = option.path == "version" ? "" : "version: 1\n";
-    std::string path(option.path);
-    for (auto dot = path.find('.'); dot != std::string::npos; dot = path.find('.')) {
-      yaml += "{\"" + path.substr(0, dot) + "\": ";
-      path.erase(0, dot + 1);
-    }
-    const auto depth = static_cast<std::size_t>(std::count(yaml.begin(), yaml.end(), '{'));
-    yaml += "{\"" + path + "\": '${OTHER}'" + std::string(depth + 1, '}');
-    if (option.path != "version") {
-      yaml.replace(0, std::string("version: 1\n{").size(), "{version: 1, ");
-    }
-    const std::string from_file = to_yaml(load(write(yaml), environment));
+    const std::string from_file =
+        to_yaml(load(write(file_with(option->path, "'${OTHER}'")), environment));
 
-    EXPECT_EQ(from_variable, from_file) << option.path;
-    const std::string shown = option.path == "source.name" ? value : other_value_shown(option);
-    EXPECT_THAT(from_file, HasSubstr(std::string(leaf_of(option.path)) + ": " + shown + "\n"))
-        << option.path;
+    EXPECT_EQ(from_variable, from_file) << option->path;
+    const std::string shown = option->path == "source.name" ? value : other_value_shown(*option);
+    EXPECT_THAT(from_file, HasSubstr(std::string(leaf_of(option->path)) + ": " + shown + "\n"))
+        << option->path;
   }
 }
 

@@ -31,6 +31,9 @@ TEST(Options, OfASectionFollowEachOther) {
   std::set<std::string_view> seen;
   std::string_view current;
   for (const Option& option : options()) {
+    if (option.kind == Kind::entries) {
+      continue;  // Stands where it belongs, between sections.
+    }
     const std::string_view section = parent_of(option.path);
     if (section != current) {
       EXPECT_TRUE(seen.insert(section).second) << section << " is opened twice";
@@ -82,9 +85,46 @@ TEST(Options, OfReadingNameThePoliciesInTheirOrder) {
   }
 }
 
+TEST(Options, HaveDefaultRatesThatTheyWouldAccept) {
+  for (const Option& option : options()) {
+    if (option.kind == Kind::rate) {
+      Config copy;
+      EXPECT_EQ(std::get<IntegerField>(option.field)(copy), 0U) << option.path;
+    }
+  }
+}
+
+TEST(Options, OfACopyAreThoseOfTheRepositoryAndAName) {
+  std::vector<std::string> of_repository{"copies.0.name"};
+  for (const Option& option : options()) {
+    if (option.path.starts_with("repository.")) {
+      of_repository.push_back("copies.0." + option.path.substr(std::string("repository.").size()));
+    }
+  }
+  std::vector<std::string> of_copy;
+  for (const Option& option : entry_options()) {
+    if (option.path.starts_with("copies.0.")) {
+      of_copy.push_back(option.path);
+    }
+  }
+
+  EXPECT_EQ(of_copy, of_repository);
+  EXPECT_EQ(entry_options().size(), kMaxEntries * of_copy.size());
+}
+
+TEST(Options, OfEntriesAreKeptInTheirEntry) {
+  Config config;
+  std::get<TextField>(find_option("copies.2.url")->field)(config) = "file:///c";
+
+  ASSERT_EQ(config.copies.size(), 3U);
+  EXPECT_EQ(config.copies[2].url, "file:///c");
+  EXPECT_EQ(find_option("copies.8.url"), nullptr);
+}
+
 TEST(VariableOf, JoinsTheCapitalPathByTwoUnderscores) {
   EXPECT_EQ(variable_of("source.tls.ca_file"), "KEYREWIND_SOURCE__TLS__CA_FILE");
   EXPECT_EQ(variable_of("version"), "KEYREWIND_VERSION");
+  EXPECT_EQ(variable_of("copies.0.s3.region"), "KEYREWIND_COPIES__0__S3__REGION");
 }
 
 }  // namespace

@@ -70,7 +70,7 @@ TEST_F(LoadPassword, NamesAFileThatHoldsNone) {
                            ": No such file or directory");
   write("\n");
   EXPECT_EQ(failure(), "source.password_file: " + config_.source.password_file +
-                           " is empty; write the password into it");
+                           " is empty; write the secret into it");
   write(std::string(64 * 1024 + 1, 'x'));
   EXPECT_THAT(failure(), testing::HasSubstr("65536 bytes"));
 }

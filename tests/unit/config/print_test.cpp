@@ -50,6 +50,26 @@ TEST(ToYaml, ShowsEveryOption) {
             "    addresses: []\n"
             "repository:\n"
             "  url: file:///var/lib/keyrewind/repository\n"
+            "  connections: 4\n"
+            "  retry_time: 1m\n"
+            "  s3:\n"
+            "    endpoint: \"\"\n"
+            "    region: \"\"\n"
+            "    path_style: false\n"
+            "    access_key_id: \"\"\n"
+            "    secret_access_key: \"\"\n"
+            "    secret_access_key_file: \"\"\n"
+            "    session_token: \"\"\n"
+            "    profile: \"\"\n"
+            "    server_side_encryption: \"\"\n"
+            "    kms_key_id: \"\"\n"
+            "    customer_key_file: \"\"\n"
+            "    storage_class: \"\"\n"
+            "    tags: []\n"
+            "    object_lock_mode: \"\"\n"
+            "    object_lock_duration: 0s\n"
+            "    ca_file: \"\"\n"
+            "copies: []\n"
             "log:\n"
             "  enabled: true\n"
             "  segment_max_age: 10s\n"
@@ -59,8 +79,17 @@ TEST(ToYaml, ShowsEveryOption) {
             "    max_size: 2GiB\n"
             "compression:\n"
             "  level: 1\n"
+            "encryption:\n"
+            "  recipients: []\n"
+            "  identity_file: \"\"\n"
+            "  allow_plaintext: false\n"
             "quotas:\n"
             "  full_sync_min_interval: 10m\n"
+            "  receive_rate: 0\n"
+            "  upload_rate: 0\n"
+            "lease:\n"
+            "  enabled: true\n"
+            "  ttl: 30s\n"
             "logging:\n"
             "  level: info\n"
             "  format: text\n"
@@ -95,6 +124,41 @@ TEST(ToYaml, WritesListsSoThatTheyAreReadBack) {
   EXPECT_EQ(to_yaml(again), to_yaml(config));
 }
 
+TEST(ToYaml, WritesEntriesSoThatTheyAreReadBack) {
+  const Config config = parse_well(std::string(kSmallest) +
+                                   "copies:\n"
+                                   "- {name: dr, url: 's3://backups-dr/prod', connections: 8,\n"
+                                   "   s3: {region: us-west-2, tags: [a=b]}}\n"
+                                   "- {name: folder, url: file:///srv/copy}\n");
+
+  EXPECT_THAT(to_yaml(config), HasSubstr("copies:\n"
+                                         "  - name: dr\n"
+                                         "    url: s3://backups-dr/prod\n"
+                                         "    connections: 8\n"
+                                         "    retry_time: 1m\n"
+                                         "    s3:\n"
+                                         "      endpoint: \"\"\n"
+                                         "      region: us-west-2\n"));
+  EXPECT_THAT(to_yaml(config), HasSubstr("  - name: folder\n"
+                                         "    url: file:///srv/copy\n"));
+  const Config again = parse_well(to_yaml(config));
+  ASSERT_EQ(again.copies.size(), 2U);
+  EXPECT_EQ(again.copies[0].connections, 8U);
+  EXPECT_EQ(to_yaml(again), to_yaml(config));
+}
+
+TEST(ToYaml, NeverShowsASecretOfACopy) {
+  Config config = parse_well(kSmallest);
+  config.copies.resize(1);
+  config.copies[0].s3.secret_access_key = Secret("hunter2");
+  config.repository.s3.session_token = Secret("hunter2");
+
+  EXPECT_THAT(to_yaml(config), HasSubstr("      secret_access_key: \"****\"\n"));
+  EXPECT_THAT(to_yaml(config), HasSubstr("    session_token: \"****\"\n"));
+  EXPECT_THAT(to_yaml(config), Not(HasSubstr("hunter2")));
+  EXPECT_THAT(to_json(config), Not(HasSubstr("hunter2")));
+}
+
 TEST(ToYaml, NeverShowsASecret) {
   Config config = parse_well(kSmallest);
   config.source.password = Secret("hunter2");
@@ -115,11 +179,26 @@ TEST(ToJson, HasIntegersForBytesAndNothingMissing) {
   EXPECT_EQ(json["log"]["enabled"], true);
   EXPECT_EQ(json["log"]["segment_max_age"], "10s");
   EXPECT_EQ(json["source"]["sentinel"]["addresses"], nlohmann::json::array());
+  EXPECT_EQ(json["copies"], nlohmann::json::array());
+  EXPECT_EQ(json["quotas"]["upload_rate"], 0);
   for (const Option& option : options()) {
     std::string pointer = "/" + std::string(option.path);
     std::replace(pointer.begin(), pointer.end(), '.', '/');
     EXPECT_TRUE(json.contains(nlohmann::json::json_pointer(pointer))) << option.path;
   }
+}
+
+TEST(ToJson, HasTheEntriesOfLists) {
+  const auto json = nlohmann::json::parse(
+      to_json(parse_well(std::string(kSmallest) +
+                         "copies: [{name: dr, url: 's3://bucket', s3: {path_style: true}}]\n"
+                         "quotas: {upload_rate: 1MiB/s}\n")));
+
+  EXPECT_EQ(json["quotas"]["upload_rate"], 1 << 20);
+  ASSERT_EQ(json["copies"].size(), 1U);
+  EXPECT_EQ(json["copies"][0]["name"], "dr");
+  EXPECT_EQ(json["copies"][0]["connections"], 4);
+  EXPECT_EQ(json["copies"][0]["s3"]["path_style"], true);
 }
 
 TEST(ToJson, TakesATextThatIsNoUtf8) {

@@ -2,6 +2,7 @@
 
 #include "config/options.h"
 
+#include <array>
 #include <string>
 
 namespace keyrewind::config {
@@ -14,6 +15,22 @@ inline constexpr const char* kSmallest =
     "repository:\n"
     "  url: file:///var/lib/keyrewind/repository\n";
 
+inline constexpr const char* kRecipient =
+    "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+inline constexpr const char* kOtherRecipient =
+    "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";
+
+/// Two entries for the option that is a list.
+inline std::array<std::string, 2> other_texts(const Option& option) {
+  if (option.path == "encryption.recipients") {
+    return {kRecipient, kOtherRecipient};
+  }
+  if (leaf_of(option.path) == "tags") {
+    return {"team=storage", "tier=cold=very"};
+  }
+  return {"one:1", "rediss://two"};
+}
+
 /// A value of the option that is neither its default nor its example, as a variable holds it.
 inline std::string other_value(const Option& option) {
   switch (option.kind) {
@@ -25,8 +42,12 @@ inline std::string other_value(const Option& option) {
       return "30m";
     case Kind::boolean:
       return option.example == "true" ? "false" : "true";
+    case Kind::rate:
+      return "70MiB/s";
     case Kind::texts:
-      return "one:1,rediss://two";
+      return other_texts(option)[0] + "," + other_texts(option)[1];
+    case Kind::entries:
+      return "";
     case Kind::word:
       return std::string(option.words.back());
     case Kind::secret:
@@ -37,7 +58,17 @@ inline std::string other_value(const Option& option) {
   if (option.path == "source.address") {
     return "rediss://node-1.example.com:6380";
   }
-  return option.path == "repository.url" ? "file:///srv/other" : "/other-value";
+  const std::string_view leaf = leaf_of(option.path);
+  if (leaf == "url") {
+    return "file:///srv/other";
+  }
+  if (leaf == "endpoint") {
+    return "https://other.example.com:9000";
+  }
+  if (leaf == "storage_class") {
+    return "GLACIER_IR";
+  }
+  return leaf == "name" ? "other" : "/other-value";
 }
 
 /// The same as it stands in `to_yaml`.
@@ -45,7 +76,10 @@ inline std::string other_value_shown(const Option& option) {
   if (option.kind == Kind::secret) {
     return "\"****\"";
   }
-  return option.kind == Kind::texts ? R"(["one:1", "rediss://two"])" : other_value(option);
+  if (option.kind == Kind::texts) {
+    return "[\"" + other_texts(option)[0] + "\", \"" + other_texts(option)[1] + "\"]";
+  }
+  return other_value(option);
 }
 
 }  // namespace keyrewind::config
