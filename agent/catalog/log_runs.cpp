@@ -1,10 +1,12 @@
 #include "catalog/log_runs.h"
 
 #include "base/error.h"
+#include "flow/parallel_for.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 namespace keyrewind::catalog {
@@ -13,33 +15,53 @@ namespace {
 /// How often a log is listed again because segments were merged or removed in the meantime.
 constexpr int kListings = 5;
 
+/// So many indexes are on their way at once: each is small, and the store may be far away.
+constexpr std::size_t kIndexesAtOnce = 16;
+
 /// Opens segments, each only once.
 class Indexes {
  public:
   Indexes(const store::ObjectStore& store, std::stop_token stop)
       : store_(store), stop_(std::move(stop)) {}
 
-  /// Nothing if it is damaged or gone.
+  /// Reads those of `entries` that are not open yet, several at once, for `open` to find.
+  void fetch(const std::vector<SegmentEntry>& entries) {
+    std::vector<const SegmentEntry*> wanted;
+    for (const SegmentEntry& entry : entries) {
+      if (!opened_.contains(entry.object) && !fetched_.contains(entry.object)) {
+        wanted.push_back(&entry);
+      }
+    }
+    std::vector<Fetched> found(wanted.size());
+    flow::parallel_for(
+        {"index", kIndexesAtOnce}, wanted.size(),
+        [&](std::uint64_t number, std::stop_token inner) {
+          found[number] = read(*wanted[number], inner);
+        },
+        stop_);
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      fetched_.emplace(wanted[i]->object, std::move(found[i]));
+    }
+  }
+
+  /// Nothing if it is damaged or gone. Problems are noted in the order of these calls.
   const Segment* open(const SegmentEntry& entry) {
     const auto known = opened_.find(entry.object);
     if (known != opened_.end()) {
       return known->second ? &*known->second : nullptr;
     }
-    try {
-      std::optional<Segment> segment = read_segment(store_, entry, stop_);
-      if (!segment) {
-        gone_ = true;
-        return nullptr;
-      }
-      return &*opened_.emplace(entry.object, std::move(segment)).first->second;
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::incompatible) {
-        throw;
-      }
+    const auto node = fetched_.extract(entry.object);
+    Fetched fetched = node ? std::move(node.mapped()) : read(entry, stop_);
+    if (fetched.problem) {
       opened_.emplace(entry.object, std::nullopt);
-      problems_.emplace_back(error.what());
+      problems_.push_back(*std::move(fetched.problem));
       return nullptr;
     }
+    if (!fetched.segment) {
+      gone_ = true;
+      return nullptr;
+    }
+    return &*opened_.emplace(entry.object, std::move(fetched.segment)).first->second;
   }
 
   bool is_damaged(const SegmentEntry& entry) const {
@@ -53,9 +75,27 @@ class Indexes {
   const std::vector<std::string>& problems() const noexcept { return problems_; }
 
  private:
+  /// An index, or why it can't be read; neither if the object is gone.
+  struct Fetched {
+    std::optional<Segment> segment{};
+    std::optional<std::string> problem{};
+  };
+
+  Fetched read(const SegmentEntry& entry, const std::stop_token& stop) const {
+    try {
+      return {.segment = read_segment(store_, entry, stop)};
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::incompatible) {
+        throw;
+      }
+      return {.problem = error.what()};
+    }
+  }
+
   const store::ObjectStore& store_;
   const std::stop_token stop_;
   std::map<std::string, std::optional<Segment>> opened_;  ///< By object; nothing if damaged.
+  std::map<std::string, Fetched> fetched_;                ///< By object, until it is opened.
   std::vector<std::string> problems_;
   bool gone_ = false;
 };
@@ -100,7 +140,9 @@ class LineageReader {
   /// Reads the run from `begin` on, or finds that a segment can't be read and drops it.
   void read_run(std::int64_t begin) {
     LogRun run{lineage_, {}, {}};
-    for (const SegmentEntry& entry : cover(segments_, begin)) {
+    const std::vector<SegmentEntry> entries = cover(segments_, begin);
+    indexes_.fetch(entries);
+    for (const SegmentEntry& entry : entries) {
       const Segment* const segment = indexes_.open(entry);
       if (segment == nullptr) {
         drop(entry);

@@ -1,12 +1,13 @@
 #include "catalog/segment_data.h"
 
 #include "base/error.h"
-#include "codec/sha256.h"
-#include "codec/zstd_frame.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
+#include <optional>
+#include <string_view>
 
 namespace keyrewind::catalog {
 namespace {
@@ -23,8 +24,13 @@ bool equal(ByteView digest, const Digest& expected) {
   return std::ranges::equal(digest, expected);
 }
 
+/// What one request fetches: a few frames.
+constexpr std::uint64_t kRunBytes = 4U << 20U;
+
+}  // namespace
+
 /// Checks the raw bytes of each link that is read from its beginning.
-class LinkChecker {
+class SegmentDecoder::LinkChecker {
  public:
   LinkChecker(const std::string& object, const Segment& segment, std::int64_t from)
       : object_(object), links_(segment.links), offset_(from) {
@@ -74,8 +80,6 @@ class LinkChecker {
   codec::Sha256 sha256_;
 };
 
-}  // namespace
-
 Segment read_whole_index(const store::ObjectStore& store, const std::string& object,
                          const Segment& segment, std::stop_token stop) {
   if (segment.held_bytes == 0) {
@@ -93,44 +97,73 @@ Segment read_whole_index(const store::ObjectStore& store, const std::string& obj
   return *std::move(tail.segment);
 }
 
+std::vector<FrameRun> data_runs(const Segment& segment, std::int64_t from, std::int64_t to,
+                                std::uint64_t max_bytes) {
+  std::size_t first = 0;
+  std::size_t end = 0;
+  std::int64_t begin = segment.begin;
+  for (const codec::Frame& frame : segment.frames) {
+    first += begin + frame.raw_bytes <= from ? 1U : 0U;
+    end += begin < to ? 1U : 0U;
+    begin += frame.raw_bytes;
+  }
+  return frame_runs(segment.frames, first, end, max_bytes);
+}
+
+SegmentDecoder::SegmentDecoder(const std::string& object, const Segment& segment, std::size_t first)
+    : object_(object),
+      segment_(segment),
+      next_(first),
+      begin_(std::accumulate(
+          segment.frames.begin(), segment.frames.begin() + static_cast<std::ptrdiff_t>(first),
+          segment.begin,
+          [](std::int64_t sum, const codec::Frame& frame) { return sum + frame.raw_bytes; })),
+      links_(std::make_unique<LinkChecker>(object, segment, begin_)) {}
+
+SegmentDecoder::~SegmentDecoder() = default;
+
+void SegmentDecoder::feed(ByteView stored, const TakeRaw& take) {
+  while (!stored.empty()) {
+    const codec::Frame& frame = segment_.frames[next_++];
+    const ByteView own = stored.first(frame.stored_bytes);
+    stored = stored.subspan(own.size());
+    sha256_.feed(own);
+    if (!equal(sha256_.digest(), frame.sha256)) {
+      throw damaged(object_, begin_, "a frame's SHA-256 is another");
+    }
+    try {
+      inflater_.inflate(own, frame.raw_bytes, raw_);
+    } catch (const Error&) {
+      throw damaged(object_, begin_, "a frame does not inflate");
+    }
+    links_->feed(raw_);
+    take(raw_, begin_);
+    begin_ += frame.raw_bytes;
+  }
+}
+
 void read_segment_data(const store::ObjectStore& store, const std::string& object,
-                       const Segment& segment, std::int64_t from,
-                       const std::function<void(ByteView raw, std::int64_t begin)>& take,
+                       const Segment& segment, std::int64_t from, const TakeRaw& take,
                        std::stop_token stop) {
   if (segment.held_bytes != 0) {
     read_segment_data(store, object, read_whole_index(store, object, segment, stop), from, take,
                       stop);
     return;
   }
-  codec::FrameInflater inflater;
-  codec::Sha256 sha256;
+  std::optional<SegmentDecoder> decoder;
   Bytes stored;
-  Bytes raw;
-  std::uint64_t position = 0;
-  std::int64_t begin = segment.begin;
-  std::optional<LinkChecker> links;
-  for (const codec::Frame& frame : segment.frames) {
-    const std::int64_t end = begin + frame.raw_bytes;
-    if (end > from) {
-      if (!links) {
-        links.emplace(object, segment, begin);
-      }
-      stored.resize(frame.stored_bytes);
-      store.read(object, position, stored, stop);
-      sha256.feed(stored);
-      if (!equal(sha256.digest(), frame.sha256)) {
-        throw damaged(object, begin, "a frame's SHA-256 is another");
-      }
-      try {
-        inflater.inflate(stored, frame.raw_bytes, raw);
-      } catch (const Error&) {
-        throw damaged(object, begin, "a frame does not inflate");
-      }
-      links->feed(raw);
-      take(raw, begin);
+  for (const FrameRun& run : data_runs(segment, from, segment.end, kRunBytes)) {
+    if (!decoder) {
+      decoder.emplace(object, segment, run.first);
     }
-    position += frame.stored_bytes;
-    begin = end;
+    stored.resize(static_cast<std::size_t>(run.bytes));
+    store.read(object, run.offset, stored, stop);
+    decoder->feed(stored, [&](ByteView raw, std::int64_t begin) {
+      if (stop.stop_requested()) {
+        throw Error(ErrorKind::cancelled, "stopped");
+      }
+      take(raw, begin);
+    });
   }
 }
 

@@ -4,6 +4,7 @@
 #include "catalog/commits.h"
 #include "catalog/log_runs.h"
 #include "catalog/repository.h"
+#include "flow/parallel_for.h"
 
 #include <fmt/format.h>
 
@@ -19,6 +20,9 @@ namespace {
 
 /// A source that is no cluster has this one shard.
 const std::string kOnlyShard = "0";
+
+/// So many manifests are on their way at once: each is small, and the store may be far away.
+constexpr std::size_t kManifestsAtOnce = 16;
 
 /// Digits of a lineage in the ids of events.
 constexpr std::size_t kShownLineage = 8;
@@ -50,19 +54,40 @@ std::vector<SnapshotPoint> read_backup(const Catalog& catalog, const CommitEntry
   return points;
 }
 
+/// The snapshots of a backup, or why it can't be read.
+struct ReadBackup {
+  std::vector<SnapshotPoint> points{};
+  std::optional<std::string> problem{};
+};
+
+ReadBackup try_backup(const Catalog& catalog, const CommitEntry& entry,
+                      const std::stop_token& stop) {
+  try {
+    return {.points = read_backup(catalog, entry, stop)};
+  } catch (const Error& error) {
+    if (!is_damage(error)) {
+      throw;
+    }
+    return {.problem = fmt::format("backup {}: {}", entry.name.id, error.what())};
+  }
+}
+
 std::vector<SnapshotPoint> read_snapshots(const Catalog& catalog,
                                           std::vector<std::string>& problems,
                                           const std::stop_token& stop) {
+  const auto entries = list_commits(catalog.store(), catalog.source(), stop);
+  std::vector<ReadBackup> backups(entries.size());
+  flow::parallel_for(
+      {"manifest", kManifestsAtOnce}, entries.size(),
+      [&](std::uint64_t number, std::stop_token inner) {
+        backups[number] = try_backup(catalog, entries[number], inner);
+      },
+      stop);
   std::vector<SnapshotPoint> snapshots;
-  for (const CommitEntry& entry : list_commits(catalog.store(), catalog.source(), stop)) {
-    try {
-      std::vector<SnapshotPoint> points = read_backup(catalog, entry, stop);
-      std::move(points.begin(), points.end(), std::back_inserter(snapshots));
-    } catch (const Error& error) {
-      if (!is_damage(error)) {
-        throw;
-      }
-      problems.push_back(fmt::format("backup {}: {}", entry.name.id, error.what()));
+  for (ReadBackup& backup : backups) {
+    std::move(backup.points.begin(), backup.points.end(), std::back_inserter(snapshots));
+    if (backup.problem) {
+      problems.push_back(*std::move(backup.problem));
     }
   }
   return snapshots;
@@ -352,6 +377,7 @@ Timeline read_timeline(const Catalog& catalog, std::stop_token stop) {
   timeline.problems.insert(timeline.problems.end(), log.problems.begin(), log.problems.end());
   const std::vector<Event> events =
       list_events(store, catalog.source(), kOnlyShard, timeline.problems, stop);
+  timeline.breaks = log.breaks;
   timeline.windows = find_windows(log.runs, std::move(snapshots));
   timeline.gaps = find_gaps(timeline.windows, log, events);
   timeline.events = find_events(log.runs, events);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "catalog/catalog.h"
 #include "catalog/log.h"
+#include "catalog/log_runs.h"
 #include "catalog/manifest.h"
 #include "catalog/segment.h"
 
@@ -67,6 +68,7 @@ struct Timeline {
   std::vector<Window> windows;
   std::vector<Gap> gaps;
   std::vector<TimelineEvent> events;
+  std::vector<LogBreak> breaks;       ///< Where the log is damaged or missing.
   std::vector<std::string> problems;  ///< Damaged or missing objects, a line each.
 };
 

@@ -9,6 +9,7 @@
 
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace keyrewind::catalog {
@@ -16,7 +17,10 @@ namespace {
 
 using test::failure_of;
 using test::Fault;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Pair;
 
 constexpr std::int64_t kBegin = 1000;
 
@@ -167,10 +171,49 @@ TEST_F(SegmentData, AFrameOfAnotherSizeIsFound) {
 }
 
 TEST_F(SegmentData, AStoreThatFailsIsNoDamage) {
-  const test::FaultyStore faulty(store_, {.mode = Fault::Mode::fail_before, .call = 3});
+  const test::FaultyStore faulty(store_, {.mode = Fault::Mode::fail_before, .call = 1});
   const Error error = failure(faulty);
   EXPECT_EQ(error.kind(), ErrorKind::unavailable);
   EXPECT_EQ(error.side(), Side::repository);
+}
+
+TEST_F(SegmentData, NeighbouringFramesAreFetchedWithOneRequest) {
+  const test::FaultyStore counted(store_);
+
+  EXPECT_EQ(read(kBegin + 120, counted), raw_.substr(100));
+
+  EXPECT_EQ(counted.calls(), 1U);
+}
+
+TEST_F(SegmentData, RunsHoldJustTheFramesOfASpan) {
+  const std::uint64_t all = data_bytes_;
+  const auto numbers = [&](std::int64_t from, std::int64_t to, std::uint64_t max_bytes) {
+    std::vector<std::pair<std::size_t, std::size_t>> runs;
+    for (const FrameRun& run : data_runs(segment_, kBegin + from, kBegin + to, max_bytes)) {
+      runs.emplace_back(run.first, run.end);
+    }
+    return runs;
+  };
+  EXPECT_THAT(numbers(0, 700, all), ElementsAre(Pair(0, 4)));
+  EXPECT_THAT(numbers(-1000, 7000, all), ElementsAre(Pair(0, 4)));
+  EXPECT_THAT(numbers(99, 100, all), ElementsAre(Pair(0, 1)));
+  EXPECT_THAT(numbers(100, 101, all), ElementsAre(Pair(1, 2)));
+  EXPECT_THAT(numbers(0, 700, 1), ElementsAre(Pair(0, 1), Pair(1, 2), Pair(2, 3), Pair(3, 4)));
+  EXPECT_THAT(numbers(360, 380, all), ElementsAre(Pair(2, 3)));
+  EXPECT_THAT(numbers(700, 700, all), IsEmpty());
+}
+
+TEST_F(SegmentData, IsDecodedFromRunsOfAnySize) {
+  const Bytes object = *store_.get(kObject, ~0ULL, {});
+  for (std::uint64_t max_bytes = 1; max_bytes <= data_bytes_; max_bytes += 50) {
+    std::string got;
+    SegmentDecoder decoder(kObject, segment_, 1);
+    for (const FrameRun& run : data_runs(segment_, kBegin + 100, kBegin + 700, max_bytes)) {
+      decoder.feed(ByteView(object).subspan(run.offset, run.bytes),
+                   [&](ByteView raw, std::int64_t) { got += as_text(raw); });
+    }
+    EXPECT_EQ(got, raw_.substr(100)) << max_bytes;
+  }
 }
 
 TEST_F(SegmentData, StopEndsTheReading) {
