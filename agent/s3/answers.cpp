@@ -94,9 +94,10 @@ Credentials read_metadata_answer(ByteView body, const std::string& who) {
   }
   const std::string code = text_of(json, "Code");
   if (!code.empty() && code != "Success") {
+    const std::string known = as_code(code);
     throw Error(Side::repository, ErrorKind::denied,
                 fmt::format("{}: it gives no credentials ({}); check the role that is attached",
-                            who, as_code(code)));
+                            who, known.empty() ? "an error without a code" : known));
   }
   return checked({.access_key_id = text_of(json, "AccessKeyId"),
                   .secret_access_key = text_of(json, "SecretAccessKey"),

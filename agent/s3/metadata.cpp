@@ -28,6 +28,9 @@ constexpr const char* kEcsEndpoint = "http://169.254.170.2";
 constexpr std::array<std::string_view, 3> kContainerHosts = {"169.254.170.2", "169.254.170.23",
                                                              "[fd00:ec2::23]"};
 
+constexpr const char* kContainer = "container metadata";
+constexpr const char* kInstance = "instance metadata";
+
 http::ClientOptions link_local() {
   return {.ca_file = {},
           .connect_timeout = milliseconds(1000),
@@ -40,8 +43,9 @@ bool is_trouble(int status) {
   return status >= 500 || status == 429;
 }
 
-/// The answer, whatever its status. One that says "later" and none at all are asked for again.
-http::Response ask(http::Request request, std::stop_token stop) {
+/// The answer of `who`, whatever its status. One that says "later" and none at all are asked for
+/// again.
+http::Response ask(const std::string& who, http::Request request, const std::stop_token& stop) {
   request.max_body = kMaxAnswer;
   http::Client client(link_local());
   for (int attempt = 1;; ++attempt) {
@@ -50,8 +54,9 @@ http::Response ask(http::Request request, std::stop_token stop) {
       if (!is_trouble(response.status) || attempt == kTries) {
         return response;
       }
-    } catch (const Error& error) {
+    } catch (Error& error) {
       if (error.kind() != ErrorKind::unavailable || attempt == kTries) {
+        error.add_context(who);
         throw;
       }
     }
@@ -60,8 +65,12 @@ http::Response ask(http::Request request, std::stop_token stop) {
 }
 
 Error refusal(const std::string& who, int status, std::string_view what_to_do) {
-  const ErrorKind kind = is_trouble(status) ? ErrorKind::unavailable : ErrorKind::denied;
-  return {Side::repository, kind, fmt::format("{} answered {}; {}", who, status, what_to_do)};
+  if (is_trouble(status)) {
+    return {Side::repository, ErrorKind::unavailable,
+            fmt::format("{}: it answered {}; it is asked again later", who, status)};
+  }
+  return {Side::repository, ErrorKind::denied,
+          fmt::format("{}: it answered {}; {}", who, status, what_to_do)};
 }
 
 std::string_view host_of(std::string_view authority) {
@@ -132,59 +141,33 @@ std::string instance_endpoint(const Variables& variables) {
   return endpoint;
 }
 
-/// A conversation with the instance's service: a token first, which all that follows carries.
-class Session {
- public:
-  Session(std::string endpoint, std::stop_token stop)
-      : endpoint_(std::move(endpoint)), stop_(std::move(stop)) {
-    const http::Response response = send(
-        "PUT", "/latest/api/token", {{"x-aws-ec2-metadata-token-ttl-seconds", kTokenLifetime}});
-    if (response.status != 200) {
-      throw refusal("instance metadata", response.status,
-                    "its version 2 must be turned on for this instance");
-    }
-    token_ = Secret(std::string(trimmed(as_text(response.body))));
-    if (!is_one_word(token_.reveal())) {
-      throw Error(Side::repository, ErrorKind::protocol,
-                  "instance metadata: the answer is no token");
-    }
-  }
+http::Response ask_instance(const std::string& url, const Secret& token,
+                            const std::stop_token& stop) {
+  return ask(kInstance,
+             {.url = url, .headers = {{"x-aws-ec2-metadata-token", std::string(token.reveal())}}},
+             stop);
+}
 
-  http::Response get(const std::string& path) {
-    return send("GET", path, {{"x-aws-ec2-metadata-token", std::string(token_.reveal())}});
-  }
-
- private:
-  static constexpr const char* kTokenLifetime = "300";  ///< Seconds; it serves one conversation.
-
-  http::Response send(const char* method, const std::string& path, http::Headers headers) {
-    return ask({.method = method, .url = endpoint_ + path, .headers = std::move(headers)}, stop_);
-  }
-
-  const std::string endpoint_;
-  const std::stop_token stop_;
-  Secret token_;
-};
-
-Credentials ask_instance(const std::string& endpoint, std::stop_token stop) {
-  constexpr const char* kRoles = "/latest/meta-data/iam/security-credentials/";
-  constexpr const char* kNoRole = "attach a role to this instance that may use the bucket";
-  Session session(endpoint, std::move(stop));
-  const http::Response roles = session.get(kRoles);
+/// Those of the role that is attached to the instance.
+Credentials role_credentials(const std::string& endpoint, const Secret& token,
+                             const std::stop_token& stop) {
+  constexpr const char* kWhatToDo = "attach a role that may use the bucket to this instance";
+  const std::string roles_url = endpoint + "/latest/meta-data/iam/security-credentials/";
+  const http::Response roles = ask_instance(roles_url, token, stop);
   if (roles.status != 200) {
-    throw refusal("instance metadata, asked for the role,", roles.status, kNoRole);
+    throw refusal(kInstance, roles.status, kWhatToDo);
   }
   const std::string_view list = trimmed(as_text(roles.body));
   const std::string_view role = trimmed(list.substr(0, list.find('\n')));
   if (!is_one_word(role)) {
     throw Error(Side::repository, ErrorKind::denied,
-                fmt::format("instance metadata names no role; {}", kNoRole));
+                fmt::format("{}: it names no role; {}", kInstance, kWhatToDo));
   }
-  const http::Response answer = session.get(kRoles + uri_encode(role, false));
+  const http::Response answer = ask_instance(roles_url + uri_encode(role, false), token, stop);
   if (answer.status != 200) {
-    throw refusal("instance metadata, asked for the role's credentials,", answer.status, kNoRole);
+    throw refusal(kInstance, answer.status, kWhatToDo);
   }
-  return read_metadata_answer(answer.body, "instance metadata");
+  return read_metadata_answer(answer.body, kInstance);
 }
 
 }  // namespace
@@ -213,12 +196,12 @@ std::optional<Found> ContainerMetadata::find(std::stop_token stop) {
   if (const Secret token = authorization(variables_); !token.empty()) {
     request.headers.emplace_back("authorization", token.reveal());
   }
-  const http::Response response = ask(std::move(request), std::move(stop));
+  const http::Response response = ask(kContainer, std::move(request), stop);
   if (response.status != 200) {
-    throw refusal("container metadata", response.status,
+    throw refusal(kContainer, response.status,
                   "check the role of this task, or the pod identity of this service account");
   }
-  return Found{.credentials = read_metadata_answer(response.body, "container metadata")};
+  return Found{.credentials = read_metadata_answer(response.body, kContainer)};
 }
 
 std::string ContainerMetadata::place() const {
@@ -234,19 +217,47 @@ std::optional<Found> InstanceMetadata::find(std::stop_token stop) {
     why_ = "turned off by AWS_EC2_METADATA_DISABLED";
     return std::nullopt;
   }
-  try {
-    Found found{.credentials = ask_instance(instance_endpoint(variables_), std::move(stop))};
-    is_there_ = true;
-    return found;
-  } catch (const Error& error) {
-    const bool none_here =
-        !is_there_ && (error.kind() == ErrorKind::unavailable || error.kind() == ErrorKind::denied);
-    if (!none_here) {
-      throw;
-    }
-    why_ = error.what();
+  const std::string endpoint = instance_endpoint(variables_);
+  const std::optional<Secret> token = fetch_token(endpoint, stop);
+  if (!token) {
     return std::nullopt;
   }
+  return Found{.credentials = role_credentials(endpoint, *token, stop)};
+}
+
+std::optional<Secret> InstanceMetadata::fetch_token(const std::string& endpoint,
+                                                    const std::stop_token& stop) {
+  constexpr const char* kSeconds = "300";  // It serves one conversation.
+  http::Response response;
+  try {
+    response = ask(kInstance,
+                   {.method = "PUT",
+                    .url = endpoint + "/latest/api/token",
+                    .headers = {{"x-aws-ec2-metadata-token-ttl-seconds", kSeconds}}},
+                   stop);
+  } catch (const Error& error) {
+    if (is_there_ || error.kind() != ErrorKind::unavailable) {
+      throw;
+    }
+    why_ = "it does not answer; from a container the instance's hop limit must be 2 or more";
+    return std::nullopt;
+  }
+  if (response.status != 200) {
+    const Error error =
+        refusal(kInstance, response.status, "turn on its version 2 for this instance");
+    if (is_there_ || error.kind() == ErrorKind::unavailable) {
+      throw Error(error);
+    }
+    why_ = fmt::format("it answered {}, so has no version 2", response.status);
+    return std::nullopt;
+  }
+  is_there_ = true;
+  Secret token(std::string(trimmed(as_text(response.body))));
+  if (!is_one_word(token.reveal())) {
+    throw Error(Side::repository, ErrorKind::protocol,
+                fmt::format("{}: the answer is no token", kInstance));
+  }
+  return token;
 }
 
 std::string InstanceMetadata::place() const {

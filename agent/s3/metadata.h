@@ -26,7 +26,7 @@ class ContainerMetadata final : public Provider {
 };
 
 /// The role of an EC2 instance, from the instance metadata service, version 2. It is asked last:
-/// as long as no answer ever came, one that does not answer is taken for a machine without one.
+/// as long as it never gave a token, no answer and a refusal are taken for a machine without one.
 class InstanceMetadata final : public Provider {
  public:
   explicit InstanceMetadata(Variables variables);
@@ -35,8 +35,11 @@ class InstanceMetadata final : public Provider {
   std::string place() const override;
 
  private:
+  /// Of a session, which all that follows carries. Nothing if no such service is here.
+  std::optional<Secret> fetch_token(const std::string& endpoint, const std::stop_token& stop);
+
   Variables variables_;
-  bool is_there_;    ///< Known to be there: named by a variable, or has answered.
+  bool is_there_;    ///< Known to be there: named by a variable, or has given a token.
   std::string why_;  ///< Nothing was found.
 };
 

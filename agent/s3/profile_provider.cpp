@@ -89,7 +89,7 @@ struct ProfileProvider::Search {
   const Profile& at(const std::string& name) const {
     const auto found = files.profiles.find(name);
     if (found == files.profiles.end()) {
-      throw wrong(name, fmt::format("is neither in {}; check its name", files.paths()));
+      throw wrong(name, fmt::format("is not in {}; check its name", files.paths()));
     }
     return found->second;
   }

@@ -49,8 +49,8 @@ struct SharedFiles {
   std::string config_path;
   std::vector<FileStamp> stamps{};
 
-  /// For people: "~/.aws/credentials and ~/.aws/config", as they are here.
-  std::string paths() const { return credentials_path + " and " + config_path; }
+  /// For people: "~/.aws/credentials or ~/.aws/config", as they are here.
+  std::string paths() const { return credentials_path + " or " + config_path; }
 };
 
 /// Reads AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE, or what is under HOME. Throws

@@ -123,5 +123,99 @@ TEST(Signer, AgreesWithTheTestSuiteOfAws) {
               EndsWith("5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"));
 }
 
+TEST(Signer, SortsHeadersByNameWhereOneBeginsWithAnother) {
+  http::Request put = request("PUT", "https://b.example/k",
+                              {{"x-amz-server-side-encryption-customer-key-MD5", "m"},
+                               {"x-amz-server-side-encryption-customer-key", "k"},
+                               {"x-amz-meta-a-b", "2"},
+                               {"X-Amz-Meta-A", "1"}});
+
+  EXPECT_THAT(authorization(put),
+              HasSubstr("x-amz-meta-a;x-amz-meta-a-b;x-amz-server-side-encryption-customer-key;"
+                        "x-amz-server-side-encryption-customer-key-md5,"));
+}
+
+TEST(Signer, TakesNoNoticeOfTheOrderTheCaseAndTheBlanksOfHeaders) {
+  const std::string url = "https://b.example/k";
+
+  EXPECT_EQ(authorization(request("GET", url, {{"Range", "bytes=0-9"}, {"x-a", "b  c"}})),
+            authorization(request("GET", url, {{"X-A", " b c "}, {"range", "\tbytes=0-9 "}})));
+}
+
+TEST(Signer, SortsAQueryByNameBeforeValue) {
+  const std::string url = "https://b.example/k?";
+
+  // As whole pieces "a-b=" would go before "a=".
+  EXPECT_EQ(authorization(request("GET", url + "a=2&a-b=1&a=10&a")),
+            authorization(request("GET", url + "a=&a=10&a=2&a-b=1")));
+  EXPECT_NE(authorization(request("GET", url + "a=1&b=2")),
+            authorization(request("GET", url + "a=2&b=1")));
+}
+
+TEST(Signer, LeavesThePathAsItStands) {
+  const std::string url = "https://b.example/";
+
+  EXPECT_NE(authorization(request("GET", url + "a//b")),
+            authorization(request("GET", url + "a/b")));
+  EXPECT_NE(authorization(request("GET", url + "a/../b")),
+            authorization(request("GET", url + "b")));
+  EXPECT_NE(authorization(request("GET", url + "a%20b")),
+            authorization(request("GET", url + "a%2520b")));
+}
+
+TEST(Signer, NamesThePortOfTheHostUnlessItIsTheSchemesOwn) {
+  const auto host = [](const std::string& url) {
+    http::Request get = request("GET", url);
+    sign(get, kEmptySha256, documented(), {.region = "r"}, kMay2013);
+    return header(get, "host");
+  };
+
+  EXPECT_EQ(host("https://b.example/k"), "b.example");
+  EXPECT_EQ(host("https://b.example:443/k"), "b.example");
+  EXPECT_EQ(host("https://b.example:80/k"), "b.example:80");
+  EXPECT_EQ(host("http://b.example:80/k"), "b.example");
+  EXPECT_EQ(host("http://b.example:9000"), "b.example:9000");
+  EXPECT_EQ(host("http://[::1]:9000?x"), "[::1]:9000");
+}
+
+TEST(Signer, ReplacesAnEarlierSignature) {
+  Credentials temporary = documented();
+  temporary.session_token = Secret("a/token+of==words");
+  http::Request get = request("GET", "https://b.example/k", {{"Range", "bytes=0-9"}});
+  sign(get, kEmptySha256, temporary, {.region = "r"}, kMay2013);
+  EXPECT_EQ(header(get, "x-amz-security-token"), "a/token+of==words");
+  EXPECT_THAT(header(get, "authorization"), HasSubstr(";x-amz-security-token,"));
+
+  sign(get, kUnsignedPayload, documented(), {.region = "r"}, kAugust2015);
+
+  http::Request once = request("GET", "https://b.example/k", {{"Range", "bytes=0-9"}});
+  sign(once, kUnsignedPayload, documented(), {.region = "r"}, kAugust2015);
+  EXPECT_EQ(get.headers, once.headers);
+}
+
+TEST(Signer, RefusesWhatIsNoUrlWithoutRepeatingIt) {
+  http::Request get = request("GET", "b.example/k?X-Amz-Signature=abc");
+
+  try {
+    sign(get, kEmptySha256, documented(), {.region = "r"}, kMay2013);
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::config);
+    EXPECT_THAT(error.what(), testing::Not(HasSubstr("abc")));
+  }
+}
+
+TEST(UriEncode, EncodesAllButTheUnreserved) {
+  EXPECT_EQ(uri_encode("AZaz09-._~", false), "AZaz09-._~");
+  EXPECT_EQ(uri_encode(" !\"#$%&'()*+,:;<=>?@[\\]^`{|}", false),
+            "%20%21%22%23%24%25%26%27%28%29%2A%2B%2C%3A%3B%3C%3D%3E%3F%40%5B%5C%5D%5E%60%7B%7C%7D");
+  EXPECT_EQ(uri_encode("\xC3\xA4\x01\xFF", false), "%C3%A4%01%FF");
+}
+
+TEST(UriEncode, KeepsSlashesWhereTheyDivideAPath) {
+  EXPECT_EQ(uri_encode("a/b c", true), "a/b%20c");
+  EXPECT_EQ(uri_encode("a/b c", false), "a%2Fb%20c");
+}
+
 }  // namespace
 }  // namespace keyrewind::s3
