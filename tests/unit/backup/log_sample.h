@@ -254,4 +254,53 @@ inline ReadLog read_log(const store::ObjectStore& store, const std::string& line
   return log;
 }
 
+/// Writes the log of a lineage into a store, a journal a segment.
+class LogWriter {
+ public:
+  explicit LogWriter(store::ObjectStore& store, std::string lineage = kLineage,
+                     std::uint64_t generation = 0)
+      : store_(store),
+        lineage_(std::move(lineage)),
+        generation_(generation),
+        chain_(catalog::chain_start(lineage_, kStart.offset)) {}
+
+  void add(const std::vector<Piece>& pieces) {
+    spool_.begin(lineage_, position_, 0);
+    if (!stream_.empty() && stream_.size() % 3 == 0) {
+      spool_.note_resumed("10.0.0.7:6379", pieces.front().at);
+      position_.replid = position_.replid == kReplid ? kOtherReplid : kReplid;
+      spool_.note_renamed(position_.replid, pieces.front().at);
+    }
+    fill_and_seal(spool_, position_, pieces);
+    const StoredSegment stored =
+        store_segment(store_, *spool_.next({}), chain_, generation_, 1, {});
+    chain_ = catalog::chain_end(stored.segment);
+    spool_.remove_first();
+    stream_ += joined(pieces);
+  }
+
+  /// A segment of exactly one SET with `bytes` of value.
+  void add_set(std::size_t bytes,
+               std::chrono::milliseconds later = std::chrono::milliseconds(1000)) {
+    add({{command({"SET", "a", std::string(bytes, 'v')}), at_ += later}});
+  }
+
+  void add_random(std::mt19937& random, std::size_t most_units) {
+    add(random_pieces(random, random_units(random, 1 + random() % most_units), at_));
+  }
+
+  const std::string& stream() const { return stream_; }
+
+ private:
+  store::ObjectStore& store_;
+  const std::string lineage_;
+  const std::uint64_t generation_;
+  const test::TempDir folder_;
+  Spool spool_{{.dir = folder_.path()}, "orders", "0"};
+  replica::Position position_ = kStart;
+  catalog::Digest chain_;
+  Timestamp at_ = kTime;
+  std::string stream_;
+};
+
 }  // namespace keyrewind::backup
