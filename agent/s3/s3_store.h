@@ -33,6 +33,8 @@ struct S3Options {
   std::map<std::string, std::string> tags{};
   std::string object_lock_mode;  ///< "", "GOVERNANCE", "COMPLIANCE"; on all but records.
   std::chrono::seconds object_lock_duration{0};
+  /// Whether x-amz-checksum-sha256 goes with all that is written. Nothing: to AWS only.
+  std::optional<bool> checksums{};
 
   std::size_t connections = 4;  ///< Parts of one upload that are under way at once.
   std::uint64_t part_bytes = 8U << 20;

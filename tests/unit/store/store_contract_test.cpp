@@ -46,13 +46,14 @@ OpenedStore open_own_objects() {
   return {nullptr, std::make_unique<SuffixedStore>(make_encrypted({}))};
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, StoreContract,
-                         testing::Values(StoreFactory{"memory", open_memory},
-                                         StoreFactory{"file", open_folder},
-                                         StoreFactory{"encrypted_plain_names", open_plain_names},
-                                         StoreFactory{"encrypted", open_encrypted_names},
-                                         StoreFactory{"encrypted_own", open_own_objects}),
-                         [](const auto& factory) { return factory.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Stores, StoreContract,
+    testing::Values(
+        StoreFactory{"memory", open_memory}, StoreFactory{"file", open_folder},
+        StoreFactory{"encrypted_plain_names", open_plain_names},
+        StoreFactory{.name = "encrypted", .open = open_encrypted_names, .encrypts = true},
+        StoreFactory{.name = "encrypted_own", .open = open_own_objects, .encrypts = true}),
+    [](const auto& factory) { return factory.param.name; });
 
 }  // namespace
 }  // namespace keyrewind::test
