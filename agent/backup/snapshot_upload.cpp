@@ -7,6 +7,7 @@
 #include "flow/channel.h"
 #include "flow/group.h"
 #include "flow/pool.h"
+#include "flow/rate_limit.h"
 #include "flow/sequencer.h"
 #include "rdb/scanner.h"
 
@@ -55,6 +56,7 @@ class SnapshotUpload {
         threads_(affordable_threads(options)),
         progress_(progress),
         stop_(stop),
+        receive_limit_(options.receive_rate),
         upload_(store.upload(name, stop)),
         raw_buffers_(threads_ + 2, [] { return Bytes(kPieceBytes); }),
         frame_buffers_(threads_ + 2, [] { return Bytes(); }),
@@ -88,7 +90,7 @@ class SnapshotUpload {
     std::uint64_t count = 0;
     for (bool ended = false; !ended; ++count) {
       Piece piece{count, raw_buffers_.borrow(stop)};
-      ended = fill(piece, scanner, sha256);
+      ended = fill(piece, scanner, sha256, stop);
       if (piece.size == 0) {
         break;
       }
@@ -101,7 +103,8 @@ class SnapshotUpload {
   }
 
   /// Reads until the piece is full or the RDB is over; says whether it is over.
-  bool fill(Piece& piece, rdb::Scanner& scanner, codec::Sha256& sha256) {
+  bool fill(Piece& piece, rdb::Scanner& scanner, codec::Sha256& sha256,
+            const std::stop_token& stop) {
     // A read wants 4 KiB of room, so a piece may stay that much short of full.
     constexpr std::size_t kLeastRoom = 4096;
     while (kPieceBytes - piece.size >= kLeastRoom) {
@@ -116,6 +119,7 @@ class SnapshotUpload {
       piece.size += got;
       progress_.bytes += got;
       progress_.keys = scanner.keys();
+      receive_limit_.take(got, stop);
     }
     return false;
   }
@@ -169,6 +173,7 @@ class SnapshotUpload {
   const std::size_t threads_;
   Progress& progress_;
   const std::stop_token stop_;
+  flow::RateLimit receive_limit_;          // Of receive.
   std::unique_ptr<store::Upload> upload_;  // Of store_frames, then of run.
   flow::Pool<Bytes> raw_buffers_;
   flow::Pool<Bytes> frame_buffers_;

@@ -18,6 +18,7 @@ struct PipelineOptions {
   int compression_level = 1;
   std::size_t threads = 2;             ///< That compress; memory may allow fewer.
   std::uint64_t memory = 128U << 20U;  ///< Bytes, for the whole process.
+  std::uint64_t receive_rate = 0;      ///< Bytes of RDB a second; 0: as fast as they come.
 };
 
 /// Reads some bytes of an RDB into a buffer of at least 4 KiB; 0 says that it is whole. Throws if

@@ -4,6 +4,7 @@
 #include "cli/backup_json.h"
 #include "cli/commands.h"
 #include "cli/progress_display.h"
+#include "config/pipeline_options.h"
 #include "config/source_options.h"
 #include "io/file.h"
 #include "metrics/backup_metrics.h"
@@ -70,6 +71,15 @@ void print(const backup::BackupResult& result, bool json) {
   }
 }
 
+/// Two runs at once are kept apart by conditional writes.
+void warn_of_races(store::ObjectStore& store, const std::stop_token& stop) {
+  const auto conditional = store.conditional_writes(stop);
+  if (!conditional.work) {
+    log::warn("the repository has no conditional writes; never run two backups at once",
+              {{"repository", store.url()}, {"reason", conditional.reason}});
+  }
+}
+
 void run(const BackupArguments& arguments, Invocation& invocation) {
   Repository repository(invocation.global);
   const config::Config& config = repository.config();
@@ -78,10 +88,9 @@ void run(const BackupArguments& arguments, Invocation& invocation) {
   try {
     backup::BackupOptions options;
     options.source = config::to_source_options(config);
-    options.pipeline = {.compression_level = static_cast<int>(config.compression.level),
-                        .threads = config.limits.cpu_threads,
-                        .memory = config.limits.memory};
+    options.pipeline = config::to_pipeline_options(config);
     options.labels = parse_labels(arguments.labels);
+    warn_of_races(repository.catalog().store(), invocation.stop);
 
     Progress progress;
     const auto result = [&] {

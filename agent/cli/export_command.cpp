@@ -117,7 +117,7 @@ void report(const ExportArguments& arguments, const restore::RestorePoint& point
 }
 
 void run(const ExportArguments& arguments, Invocation& invocation) {
-  Repository repository(invocation.global);
+  Repository repository(invocation.global, config::Identities::required);
   const auto [manifest, point] = resolve(arguments, repository.catalog(), invocation.stop);
   const auto& limits = repository.config().limits;
   const restore::ReadOptions options{.threads = limits.cpu_threads, .memory = limits.memory};
@@ -151,6 +151,7 @@ void add_export_command(CLI::App& app, Invocation& invocation) {
   command->add_option("--temp-dir", arguments->temporary,
                       "Folder with room for the RDB and the log, for --at with --rdb -; elsewhere "
                       "the file's own folder is used");
+  add_repository_option(*command, invocation.global);
   command->callback([arguments, &invocation] { run(*arguments, invocation); });
 }
 

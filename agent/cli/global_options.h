@@ -11,6 +11,7 @@ struct GlobalOptions {
   bool json = false;                       ///< Results as JSON.
   bool quiet = false;                      ///< No progress, and only errors in the log.
   int verbose = 0;                         ///< How often -v was given.
+  std::string repository = "primary";      ///< Which one to read: that, or a copy's name.
 };
 
 }  // namespace keyrewind::cli

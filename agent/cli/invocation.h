@@ -1,14 +1,23 @@
 #pragma once
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "catalog/catalog.h"
 #include "cli/global_options.h"
 #include "cli/interrupt.h"
 #include "config/config.h"
+#include "config/storage_options.h"
+#include "flow/rate_limit.h"
 #include "store/object_store.h"
+#include "store/report.h"
 
 #include <memory>
 #include <stop_token>
+#include <string>
+
+namespace CLI {
+class App;
+}
 
 namespace keyrewind::cli {
 
@@ -20,20 +29,42 @@ struct Invocation {
   ExitStatus status = ExitStatus::ok;  ///< Set by a command that ends otherwise than by throwing.
 };
 
+/// Adds --repository to a command that reads, for the copies beside the repository itself.
+void add_repository_option(CLI::App& command, GlobalOptions& global);
+
 /// Sets the log up as the configuration says, and the command line over it.
 void set_up_logging(const GlobalOptions& global, const config::Config& config);
 
-/// A configuration with the repository that it names. Nothing is contacted yet.
+/// The configuration as the command line says, with logging set up.
+config::Config load_config(const GlobalOptions& global);
+
+/// How a repository is opened.
+struct RepositoryUse {
+  config::Identities identities = config::Identities::none;
+  /// Over all repositories that share it, and outlives them; none: this one has its own.
+  flow::RateLimit* upload_limit = nullptr;
+  store::Observer observer{};
+};
+
+/// A configuration with one of the repositories that it names. Nothing is contacted yet.
 class Repository {
  public:
-  /// Loads the configuration as the command line says, and sets logging up.
-  explicit Repository(const GlobalOptions& global);
+  /// Loads the configuration, and opens the repository that the command line names.
+  explicit Repository(const GlobalOptions& global,
+                      config::Identities identities = config::Identities::none);
+
+  /// Opens the one of that name: "primary", or a copy's. Throws Error(config) for any other.
+  Repository(config::Config config, std::string name, const RepositoryUse& use);
 
   const config::Config& config() const noexcept { return config_; }
+  const std::string& name() const noexcept { return name_; }
   catalog::Catalog& catalog() noexcept { return catalog_; }
 
  private:
   const config::Config config_;
+  const std::string name_;
+  const SystemClock clock_;
+  flow::RateLimit upload_limit_;
   const std::unique_ptr<store::ObjectStore> store_;
   catalog::Catalog catalog_;
 };

@@ -44,6 +44,7 @@ void run(Invocation& invocation) {
 
 void add_list_command(CLI::App& app, Invocation& invocation) {
   auto* command = app.add_subcommand("list", "Show the backups in the repository, oldest first");
+  add_repository_option(*command, invocation.global);
   command->callback([&invocation] { run(invocation); });
 }
 

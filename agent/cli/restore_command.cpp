@@ -236,7 +236,7 @@ void run(const RestoreArguments& arguments, Invocation& invocation) {
   const Teller teller(invocation.global.json);
   // The configuration is read before the folder is looked at, the repository only after: a start
   // with data in place costs nothing.
-  Repository repository(invocation.global);
+  Repository repository(invocation.global, config::Identities::required);
   const auto moment =
       arguments.at.empty() ? std::nullopt : std::optional(restore::parse_moment(arguments.at));
   const restore::ServerConfig server_config = restore::server_config_of(to_request(arguments));
@@ -288,6 +288,7 @@ void add_restore_command(CLI::App& app, Invocation& invocation) {
   command->add_flag("--dry-run", arguments->dry_run, "Show the plan and write nothing");
   command->add_flag("--force", arguments->force,
                     "Move old data aside, and go on in spite of objections");
+  add_repository_option(*command, invocation.global);
   command->callback([arguments, &invocation] { run(*arguments, invocation); });
 }
 

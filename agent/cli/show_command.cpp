@@ -102,7 +102,7 @@ void print(const catalog::Commit& commit, const catalog::Manifest& manifest) {
 }
 
 void run(const std::string& id, Invocation& invocation) {
-  Repository repository(invocation.global);
+  Repository repository(invocation.global, config::Identities::if_available);
   const auto commit = repository.catalog().find(id, invocation.stop);
   const auto manifest = repository.catalog().manifest(commit, invocation.stop);
   if (invocation.global.json) {
@@ -119,6 +119,7 @@ void add_show_command(CLI::App& app, Invocation& invocation) {
   auto* command = app.add_subcommand("show", "Show everything that is known of a backup");
   command->add_option("backup", *id, "Its id or a beginning of it, or latest")
       ->capture_default_str();
+  add_repository_option(*command, invocation.global);
   command->callback([id, &invocation] { run(*id, invocation); });
 }
 

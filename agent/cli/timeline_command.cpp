@@ -88,7 +88,7 @@ LogSearch search(const catalog::Catalog& catalog, const catalog::Timeline& timel
 void run(const TimelineArguments& arguments, Invocation& invocation) {
   const TimeSpan span = span_of(arguments);
   const auto pattern = arguments.find ? std::optional<LogPattern>(*arguments.find) : std::nullopt;
-  Repository repository(invocation.global);
+  Repository repository(invocation.global, config::Identities::if_available);
   const std::string& source = repository.config().source.name;
   const auto timeline = cut(catalog::read_timeline(repository.catalog(), invocation.stop), span);
   bool has_problems = !timeline.problems.empty();
@@ -129,6 +129,7 @@ void add_timeline_command(CLI::App& app, Invocation& invocation) {
       ->check(CLI::Range(std::size_t{1}, kMostMatches))
       ->capture_default_str()
       ->needs(find);
+  add_repository_option(*command, invocation.global);
   command->callback([arguments, &invocation] { run(*arguments, invocation); });
 }
 

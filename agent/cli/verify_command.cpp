@@ -67,7 +67,7 @@ std::string to_line(const catalog::Commit& commit, VerifyLevel level,
 /// Verifies backup after backup, reporting each; one that is damaged does not keep the others from
 /// their turn.
 void run(const VerifyArguments& arguments, Invocation& invocation) {
-  Repository repository(invocation.global);
+  Repository repository(invocation.global, config::Identities::required);
   const auto& limits = repository.config().limits;
   const restore::VerifyOptions options{
       .level = level_from(arguments.level),
@@ -130,6 +130,7 @@ void add_verify_command(CLI::App& app, Invocation& invocation) {
                       "valkey-server or redis-server, as the source was");
   command->add_option("--temp-dir", arguments->temporary,
                       "Folder with room for the RDB, for level load");
+  add_repository_option(*command, invocation.global);
   command->callback([arguments, &invocation] { run(*arguments, invocation); });
 }
 

@@ -170,6 +170,10 @@ void AgentMetrics::backup(BackupRun run) {
   set_backup_gauges(series_->registry, run);
 }
 
+prometheus::Registry& AgentMetrics::registry() noexcept {
+  return series_->registry;
+}
+
 std::string AgentMetrics::to_prometheus_text() const {
   return to_text(series_->registry);
 }

@@ -8,6 +8,10 @@
 #include <string>
 #include <string_view>
 
+namespace prometheus {
+class Registry;
+}
+
 namespace keyrewind::metrics {
 
 /// Why the agent let go of the log. Each is a value of the label `reason`.
@@ -66,6 +70,9 @@ class AgentMetrics {
   /// keyrewind_backup_last_…, as backup_metrics.h has them. What the run does not know keeps its
   /// value. The run's own `source` counts for nothing.
   void backup(BackupRun run);
+
+  /// Where others register what they tell, to be printed beside this.
+  prometheus::Registry& registry() noexcept;
 
   /// All of it in the text format 0.0.4.
   std::string to_prometheus_text() const;
