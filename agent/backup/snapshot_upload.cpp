@@ -79,7 +79,9 @@ class SnapshotUpload {
     }
     spawn("store", &SnapshotUpload::store_frames);
     group.wait();
-    upload_->complete();
+    const store::StoredBytes object = upload_->complete();
+    stored_.object.bytes = object.bytes;
+    stored_.object.sha256 = to_hex(object.sha256);
     return std::move(stored_);
   }
 
@@ -146,23 +148,16 @@ class SnapshotUpload {
   }
 
   void store_frames(const std::stop_token& stop) {
-    codec::Sha256 sha256;
     std::vector<codec::Frame> index;
-    const auto append = [&](ByteView bytes) {
-      upload_->append(bytes);
-      sha256.feed(bytes);
-      stored_.object.bytes += bytes.size();
-    };
     while (auto frame = frames_.take(stop)) {
-      append(*frame->bytes);
+      upload_->append(*frame->bytes);
+      stored_.index_offset += frame->bytes->size();
       index.push_back(frame->entry);
     }
-    stored_.index_offset = stored_.object.bytes;
     const Bytes encoded = codec::encode_frame_index(index);
-    append(encoded);
+    upload_->append(encoded);
     stored_.index_bytes = encoded.size();
     stored_.index_sha256 = codec::sha256_hex(encoded);
-    stored_.object.sha256 = sha256.hex_digest();
   }
 
   /// Small enough that what was read is still in the cache when it is scanned and hashed.

@@ -41,8 +41,9 @@ inline constexpr std::size_t kPieceBytes = 4U << 20U;
 
 /// Stores the RDB that `read` gives as the object `name`, in one pass and in bounded memory:
 ///
-///   read → scan, CRC64, SHA-256 → pieces → zstd frames, SHA-256 each → upload, SHA-256 → index
+///   read → scan, CRC64, SHA-256 → pieces → zstd frames, SHA-256 each → upload → index
 ///
+/// The store encrypts it if the name says so, and says of which bytes the object then is.
 /// The object is complete only if the RDB came whole and its checksum holds; on any failure it is
 /// aborted and the first error is thrown.
 StoredSnapshot store_snapshot(const ReadSome& read, store::ObjectStore& store,

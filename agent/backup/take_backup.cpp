@@ -63,8 +63,8 @@ catalog::Snapshot take_snapshot(catalog::Catalog& catalog, const std::string& id
     }
     return got;
   };
-  const std::string name =
-      catalog::names::snapshot(catalog.source(), kOnlyShard, lineage, position.offset, id);
+  const std::string name = catalog::names::snapshot(
+      catalog.source(), kOnlyShard, lineage, position.offset, id, catalog.store().encrypts());
   StoredSnapshot stored =
       store_snapshot(read, catalog.store(), name, options.pipeline, progress, stop);
   return {.shard = kOnlyShard,
@@ -84,7 +84,7 @@ catalog::Snapshot take_snapshot(catalog::Catalog& catalog, const std::string& id
 
 BackupResult take_backup(catalog::Catalog& catalog, const BackupOptions& options,
                          const Clock& clock, Progress& progress, std::stop_token stop) {
-  catalog::Writer writer(catalog, clock, stop);
+  catalog::Writer writer(catalog, clock, {.allow_plaintext = options.allow_plaintext}, stop);
   catalog::Manifest manifest;
   manifest.id = writer.new_id();
   manifest.source = catalog.source();

@@ -19,6 +19,7 @@ struct BackupOptions {
   replica::SourceOptions source;
   PipelineOptions pipeline;
   std::map<std::string, std::string> labels;
+  bool allow_plaintext = false;  ///< Though earlier backups of this source are encrypted.
   /// Called as soon as the server has said at which position the snapshot will be exact, before its
   /// first byte is read: the log can be attached there. Gives the lineage that the snapshot belongs
   /// to; without it that is the position's own id.

@@ -2,9 +2,9 @@
 
 #include "base/error.h"
 #include "catalog/commits.h"
+#include "catalog/details.h"
 #include "catalog/names.h"
 #include "catalog/repository.h"
-#include "codec/sha256.h"
 
 #include <fmt/format.h>
 
@@ -18,11 +18,6 @@ constexpr std::size_t kShortestPrefix = 4;
 
 Error no_backup(const std::string& why) {
   return {Side::repository, ErrorKind::no_backup, why};
-}
-
-Error corrupt_manifest(const Commit& commit, const std::string& why) {
-  return {Side::repository, ErrorKind::corrupt,
-          fmt::format("the manifest of backup {} {}", commit.id, why)};
 }
 
 /// The entry that `id` means. `entries` are oldest first and not none.
@@ -106,17 +101,23 @@ bool Catalog::ever_backed_up(std::stop_token stop) const {
 }
 
 Manifest Catalog::manifest(const Commit& commit, std::stop_token stop) const {
-  const std::optional<Bytes> content = store_.get(commit.manifest.name, kMaxManifestBytes, stop);
-  if (!content) {
-    throw corrupt_manifest(commit, "is missing");
+  Manifest manifest = read_manifest(store_, commit, stop);
+  if (!manifest.details || !store_.can_read(manifest.details->name)) {
+    return manifest;
   }
-  if (content->size() != commit.manifest.bytes ||
-      codec::sha256_hex(*content) != commit.manifest.sha256) {
-    throw corrupt_manifest(commit, "is damaged: its SHA-256 is not the one in the commit");
-  }
-  Manifest manifest = decode_manifest(*content);
-  if (manifest.id != commit.id || manifest.source != commit.source) {
-    throw corrupt_manifest(commit, "is that of another backup");
+  try {
+    const std::optional<Bytes> details =
+        store_.get(manifest.details->name, kMaxManifestBytes, stop);
+    if (!details) {
+      throw Error(Side::repository, ErrorKind::corrupt,
+                  fmt::format("the details of backup {} are missing", commit.id));
+    }
+    merge_details(manifest, *details);
+  } catch (const Error& error) {
+    // Encrypted to others: who can read the snapshots nevertheless is told by them.
+    if (error.kind() != ErrorKind::config) {
+      throw;
+    }
   }
   return manifest;
 }

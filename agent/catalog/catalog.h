@@ -8,6 +8,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace keyrewind::catalog {
@@ -35,7 +36,8 @@ class Catalog {
   /// Whether this source ever completed a backup here, whatever is left of it.
   bool ever_backed_up(std::stop_token stop) const;
 
-  /// The manifest of a backup, checked against the commit's SHA-256.
+  /// The manifest of a backup, checked against the commit's SHA-256, and of an encrypted one with
+  /// its details, where these can be read.
   /// Throws Error(corrupt) if it is missing or differs.
   Manifest manifest(const Commit& commit, std::stop_token stop) const;
 
@@ -47,14 +49,28 @@ class Catalog {
   const std::string source_;
 };
 
+/// Throws Error(Side::repository, config) if anything of the source is encrypted in the repository,
+/// but its store does not encrypt: somebody has lost a line of the configuration, and nothing says
+/// that plaintext may stand there. With `allow_plaintext` somebody has said it. The repository is
+/// there; an agent calls it once before it writes a log.
+void check_encryption(const Catalog& catalog, bool allow_plaintext, std::stop_token stop);
+
+struct WriterOptions {
+  bool allow_plaintext = false;  ///< Write it though what is there is encrypted.
+};
+
 /// The right to write backups of one source, held from construction to destruction.
 ///
 /// The constructor makes the repository if there is none yet, takes the writer lock and clears away
-/// what earlier runs left: partial uploads, snapshots and manifests that no commit names.
+/// what earlier runs left: partial uploads, and snapshots, manifests and details that no commit
+/// names.
 class Writer {
  public:
-  /// `catalog` must outlive the writer. Throws Error(busy) if another run holds the lock.
-  Writer(Catalog& catalog, const Clock& clock, std::stop_token stop);
+  /// `catalog` must outlive the writer. Throws Error(busy) if another run holds the lock, and what
+  /// check_encryption does.
+  Writer(Catalog& catalog, const Clock& clock, const WriterOptions& options, std::stop_token stop);
+  Writer(Catalog& catalog, const Clock& clock, std::stop_token stop)
+      : Writer(catalog, clock, {}, std::move(stop)) {}
 
   /// A fresh id: "<compact UTC time>-<6 random hexadecimal digits>".
   std::string new_id() const;
@@ -65,8 +81,8 @@ class Writer {
   /// Set if the clock is behind the newest backup: by how much. Order is kept by the sequence.
   std::optional<std::chrono::milliseconds> clock_behind() const noexcept { return clock_behind_; }
 
-  /// Makes a backup available: writes its manifest, then its commit object. All objects that the
-  /// manifest names must be complete. `manifest` gets no change but what is passed in.
+  /// Makes a backup available: writes its details if the store encrypts, its manifest, then its
+  /// commit object. All objects that the manifest names must be complete.
   Commit commit(const Manifest& manifest, std::stop_token stop);
 
  private:

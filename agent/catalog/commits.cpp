@@ -1,8 +1,12 @@
 #include "catalog/commits.h"
 
 #include "base/error.h"
+#include "codec/sha256.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 #include <tuple>
 
 namespace keyrewind::catalog {
@@ -39,6 +43,27 @@ std::optional<Commit> read_commit(const store::ObjectStore& store, const std::st
     }
     throw;
   }
+}
+
+Manifest read_manifest(const store::ObjectStore& store, const Commit& commit,
+                       std::stop_token stop) {
+  const auto corrupt = [&](std::string_view why) {
+    return Error(Side::repository, ErrorKind::corrupt,
+                 fmt::format("the manifest of backup {} {}", commit.id, why));
+  };
+  const std::optional<Bytes> content = store.get(commit.manifest.name, kMaxManifestBytes, stop);
+  if (!content) {
+    throw corrupt("is missing");
+  }
+  if (content->size() != commit.manifest.bytes ||
+      codec::sha256_hex(*content) != commit.manifest.sha256) {
+    throw corrupt("is damaged: its SHA-256 is not the one in the commit");
+  }
+  Manifest manifest = decode_manifest(*content);
+  if (manifest.id != commit.id || manifest.source != commit.source) {
+    throw corrupt("is that of another backup");
+  }
+  return manifest;
 }
 
 }  // namespace keyrewind::catalog

@@ -27,7 +27,11 @@ std::vector<CommitEntry> list_commits(const store::ObjectStore& store, const std
 std::optional<Commit> read_commit(const store::ObjectStore& store, const std::string& source,
                                   const CommitEntry& entry, std::stop_token stop);
 
-/// The most bytes that a manifest or commit may have.
+/// The manifest of a backup as it stands in plain, checked against the commit's SHA-256.
+/// Throws Error(corrupt) if it is missing or differs.
+Manifest read_manifest(const store::ObjectStore& store, const Commit& commit, std::stop_token stop);
+
+/// The most bytes that a manifest or commit may have; of a manifest, its details no more either.
 inline constexpr std::uint64_t kMaxManifestBytes = 16U << 20;
 inline constexpr std::uint64_t kMaxCommitBytes = 1U << 20;
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace keyrewind::catalog {
 namespace {
@@ -102,6 +103,13 @@ std::string JsonObject::hex(const std::string& name, std::size_t digits) const {
     reject(name, fmt::format("is not {} hexadecimal digits", digits));
   }
   return value;
+}
+
+std::uint64_t JsonObject::hex_number(const std::string& name) const {
+  const std::string digits = hex(name, 16);
+  std::uint64_t number = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), number, 16);
+  return number;
 }
 
 std::optional<std::string> JsonObject::optional_text(const std::string& name) const {

@@ -40,6 +40,9 @@ class JsonObject {
   /// Lower-case hexadecimal of exactly `digits` digits.
   std::string hex(const std::string& name, std::size_t digits) const;
 
+  /// The number that 16 lower-case hexadecimal digits are.
+  std::uint64_t hex_number(const std::string& name) const;
+
   /// Nothing if the field is null.
   std::optional<std::string> optional_text(const std::string& name) const;
   std::optional<std::uint64_t> optional_number(const std::string& name) const;

@@ -11,28 +11,31 @@
 namespace keyrewind::catalog {
 namespace {
 
-/// Manifests and snapshots whose own names say that they belong to no backup in `commits`. What
-/// later versions may store beside them is none of our business.
-std::vector<std::string> find_suspects(const Catalog& catalog,
+/// The backup that wrote `name`, as its name says; nothing if later versions store it, or others.
+std::optional<std::string> writer_of(const std::string& source, const std::string& name) {
+  if (auto id = names::id_of_manifest(source, name)) {
+    return id;
+  }
+  if (auto id = names::id_of_details(source, name)) {
+    return id;
+  }
+  return names::id_of_snapshot(source, name);
+}
+
+/// Those of `objects` whose own names say that they belong to no backup in `commits`.
+std::vector<std::string> find_suspects(const std::string& source,
                                        const std::vector<CommitEntry>& commits,
-                                       const std::stop_token& stop) {
+                                       const std::vector<store::ObjectInfo>& objects) {
   std::set<std::string> ids;
   for (const CommitEntry& commit : commits) {
     ids.insert(commit.name.id);
   }
-  const std::string& source = catalog.source();
   std::vector<std::string> suspects;
-  const auto suspect_if_unknown = [&](const std::string& name,
-                                      const std::optional<std::string>& id) {
+  for (const store::ObjectInfo& object : objects) {
+    const std::optional<std::string> id = writer_of(source, object.name);
     if (id && !ids.contains(*id)) {
-      suspects.push_back(name);
+      suspects.push_back(object.name);
     }
-  };
-  for (const auto& object : catalog.store().list(names::backups(source), stop)) {
-    suspect_if_unknown(object.name, names::id_of_manifest(source, object.name));
-  }
-  for (const auto& object : catalog.store().list(names::shards(source), stop)) {
-    suspect_if_unknown(object.name, names::id_of_snapshot(source, object.name));
   }
   return suspects;
 }
@@ -49,8 +52,12 @@ std::optional<std::set<std::string>> find_named(const Catalog& catalog,
         continue;
       }
       named.insert(commit->manifest.name);
-      for (const Snapshot& snapshot : catalog.manifest(*commit, stop).snapshots) {
+      const Manifest manifest = read_manifest(catalog.store(), *commit, stop);
+      for (const Snapshot& snapshot : manifest.snapshots) {
         named.insert(snapshot.object.name);
+      }
+      if (manifest.details) {
+        named.insert(manifest.details->name);
       }
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::incompatible) {
@@ -67,7 +74,7 @@ std::optional<std::set<std::string>> find_named(const Catalog& catalog,
 }  // namespace
 
 std::size_t remove_leftovers(const Catalog& catalog, const std::vector<CommitEntry>& commits,
-                             std::stop_token stop) {
+                             const std::vector<store::ObjectInfo>& objects, std::stop_token stop) {
   store::ObjectStore& store = catalog.store();
   // An agent may be writing its log at this moment, under a lock of its own.
   std::size_t removed = store.remove_abandoned_uploads(
@@ -76,7 +83,7 @@ std::size_t remove_leftovers(const Catalog& catalog, const std::vector<CommitEnt
   if (removed != 0) {
     log::info("abandoned uploads removed", {{"source", catalog.source()}, {"uploads", removed}});
   }
-  const std::vector<std::string> suspects = find_suspects(catalog, commits, stop);
+  const std::vector<std::string> suspects = find_suspects(catalog.source(), commits, objects);
   if (suspects.empty()) {
     return removed;
   }

@@ -10,12 +10,12 @@
 namespace keyrewind::catalog {
 
 /// Removes what runs of this source left that ended before their commit: partial uploads, and
-/// manifests and snapshots that no backup names. The caller holds the writer lock and has listed
-/// `commits`. Returns how many there were. What stands in logs and events is left alone: that is
-/// the agent's, which runs at the same time.
+/// manifests, details and snapshots that no backup names. The caller holds the writer lock and has
+/// listed `commits`, and then `objects`, all of the source. Returns how many there were. What
+/// stands in logs and events is left alone: that is the agent's, which runs at the same time.
 ///
 /// As long as any backup cannot be read, only partial uploads go: nobody knows what it names.
 std::size_t remove_leftovers(const Catalog& catalog, const std::vector<CommitEntry>& commits,
-                             std::stop_token stop);
+                             const std::vector<store::ObjectInfo>& objects, std::stop_token stop);
 
 }  // namespace keyrewind::catalog

@@ -23,13 +23,13 @@ constexpr std::string_view kManifestKind = "keyrewind-manifest";
 constexpr std::string_view kCommitKind = "keyrewind-commit";
 constexpr std::size_t kSha256Digits = 64;
 constexpr std::size_t kReplidDigits = 40;
-constexpr std::size_t kCrc64Digits = 16;
+constexpr std::string_view kAge = "age";
 
 ordered_json to_json(const StoredObject& object) {
   return {{"name", object.name},
           {"bytes", object.bytes},
           {"sha256", object.sha256},
-          {"encryption", nullptr}};
+          {"encryption", object.encrypted() ? ordered_json(kAge) : ordered_json(nullptr)}};
 }
 
 ordered_json to_json(const rdb::DatabaseCounts& database) {
@@ -46,40 +46,49 @@ std::string_view to_string(rdb::Checksum checksum) {
   return checksum == rdb::Checksum::valid ? "valid" : "absent";
 }
 
-ordered_json to_json(const rdb::Summary& summary) {
+/// Of an encrypted snapshot without what names its content.
+ordered_json to_json(const rdb::Summary& summary, bool encrypted) {
   ordered_json databases = ordered_json::object();
   for (const auto& [number, counts] : summary.databases) {
     databases[std::to_string(number)] = to_json(counts);
   }
-  return {{"magic", summary.magic},
-          {"version", summary.version},
-          {"checksum", to_string(summary.checksum)},
-          {"opaque_reason",
-           summary.opaque() ? ordered_json(summary.opaque_reason) : ordered_json(nullptr)},
-          {"databases", databases},
-          {"hashes_with_field_ttl", summary.hashes_with_field_ttl},
-          {"highest_type", summary.highest_type},
-          {"functions", summary.functions},
-          {"modules", summary.modules},
-          {"aux", summary.aux}};
+  ordered_json document = {{"magic", summary.magic},
+                           {"version", summary.version},
+                           {"checksum", to_string(summary.checksum)},
+                           {"opaque_reason", summary.opaque() ? ordered_json(summary.opaque_reason)
+                                                              : ordered_json(nullptr)},
+                           {"databases", databases},
+                           {"hashes_with_field_ttl", summary.hashes_with_field_ttl},
+                           {"highest_type", summary.highest_type}};
+  if (!encrypted) {
+    document["functions"] = summary.functions;
+  }
+  document["modules"] = summary.modules;
+  if (!encrypted) {
+    document["aux"] = summary.aux;
+  }
+  return document;
 }
 
+/// Of an encrypted one without digests of its content: they would confirm a guess of it.
 ordered_json to_json(const Snapshot& snapshot) {
+  const bool encrypted = snapshot.object.encrypted();
+  ordered_json index = {{"offset", snapshot.index_offset}, {"bytes", snapshot.index_bytes}};
+  ordered_json raw = {{"bytes", snapshot.rdb.bytes}};
+  if (!encrypted) {
+    index["sha256"] = snapshot.index_sha256;
+    raw["sha256"] = snapshot.raw_sha256;
+    raw["crc64"] = fmt::format("{:016x}", snapshot.rdb.crc64);
+  }
   return {{"shard", snapshot.shard},
           {"lineage", snapshot.lineage},
           {"replid", snapshot.replid},
           {"offset", snapshot.offset},
           {"taken", to_rfc3339(snapshot.taken)},
           {"object", to_json(snapshot.object)},
-          {"index",
-           {{"offset", snapshot.index_offset},
-            {"bytes", snapshot.index_bytes},
-            {"sha256", snapshot.index_sha256}}},
-          {"raw",
-           {{"bytes", snapshot.rdb.bytes},
-            {"sha256", snapshot.raw_sha256},
-            {"crc64", fmt::format("{:016x}", snapshot.rdb.crc64)}}},
-          {"rdb", to_json(snapshot.rdb)}};
+          {"index", index},
+          {"raw", raw},
+          {"rdb", to_json(snapshot.rdb, encrypted)}};
 }
 
 template <typename T>
@@ -87,18 +96,19 @@ ordered_json to_json(const std::optional<T>& value) {
   return value ? ordered_json(*value) : ordered_json(nullptr);
 }
 
-ordered_json to_json(const replica::ServerInfo& server) {
-  return {{"product", server.product},
-          {"version", server.version},
-          {"role", server.role},
-          {"mode", server.mode},
-          {"modules", server.modules},
-          {"used_memory", to_json(server.used_memory)},
-          {"keys", to_json(server.keys)},
-          {"config", server.config},
-          {"secrets_left_out", server.secrets_left_out},
-          {"acl_users", server.acl_users},
-          {"missing", server.missing}};
+ordered_json to_json(const replica::ServerInfo& server, bool has_details) {
+  ordered_json document = {
+      {"product", server.product},   {"version", server.version},
+      {"role", server.role},         {"mode", server.mode},
+      {"modules", server.modules},   {"used_memory", to_json(server.used_memory)},
+      {"keys", to_json(server.keys)}};
+  if (!has_details) {
+    document["config"] = server.config;
+    document["secrets_left_out"] = server.secrets_left_out;
+    document["acl_users"] = server.acl_users;
+  }
+  document["missing"] = server.missing;
+  return document;
 }
 
 /// A field that is a component of names.
@@ -112,16 +122,20 @@ std::string component(const JsonObject& in, const std::string& name) {
 
 /// An object below the folder of `source`: whatever a manifest says, nothing else is ever opened.
 StoredObject read_object(const JsonObject& in, const std::string& source) {
-  if (in.has("encryption")) {
+  const bool is_encrypted = in.has("encryption");
+  if (is_encrypted && in.text("encryption") != kAge) {
     throw Error(Side::repository, ErrorKind::incompatible,
-                fmt::format("{} names an encrypted object, which this Keyrewind can't read; use a "
-                            "newer one",
+                fmt::format("{} names an object that is encrypted in a way that this Keyrewind "
+                            "can't read; use a newer one",
                             in.what()));
   }
   StoredObject object;
   object.name = in.text("name");
   if (!store::is_valid_name(object.name) || !object.name.starts_with(names::source(source))) {
     in.reject("name", "is no name of an object of this source");
+  }
+  if (object.encrypted() != is_encrypted) {
+    in.reject("encryption", "does not fit the name");
   }
   object.bytes = in.number("bytes");
   object.sha256 = in.hex("sha256", kSha256Digits);
@@ -165,10 +179,8 @@ int read_int(const JsonObject& in, const std::string& name) {
   return static_cast<int>(in.number(name, std::numeric_limits<int>::max()));
 }
 
-rdb::Summary read_summary(const JsonObject& in, const JsonObject& raw) {
+rdb::Summary read_summary(const JsonObject& in, bool encrypted) {
   rdb::Summary summary;
-  summary.bytes = raw.number("bytes");
-  summary.crc64 = parse_number(raw.hex("crc64", kCrc64Digits), 16).value_or(0);
   summary.magic = in.text("magic");
   summary.version = read_int(in, "version");
   summary.checksum = read_checksum(in);
@@ -182,9 +194,11 @@ rdb::Summary read_summary(const JsonObject& in, const JsonObject& raw) {
   }
   summary.hashes_with_field_ttl = in.number("hashes_with_field_ttl");
   summary.highest_type = read_int(in, "highest_type");
-  summary.functions = in.texts("functions");
   summary.modules = in.numbers_by_key("modules");
-  summary.aux = in.texts_by_key("aux");
+  if (!encrypted) {
+    summary.functions = in.texts("functions");
+    summary.aux = in.texts_by_key("aux");
+  }
   return summary;
 }
 
@@ -204,14 +218,23 @@ Snapshot read_snapshot(const JsonObject& in, const std::string& source, Timestam
   // The first manifests did not say how long it is, since it runs to the end of the object.
   const std::uint64_t rest = snapshot.object.bytes - snapshot.index_offset;
   snapshot.index_bytes = index.has("bytes") ? index.number("bytes", rest) : rest;
-  snapshot.index_sha256 = index.hex("sha256", kSha256Digits);
+  const bool encrypted = snapshot.object.encrypted();
+  if (!encrypted && snapshot.index_bytes != rest) {
+    index.reject("bytes", "does not lead to the object's end");
+  }
   const JsonObject raw = in.object("raw");
-  snapshot.raw_sha256 = raw.hex("sha256", kSha256Digits);
-  snapshot.rdb = read_summary(in.object("rdb"), raw);
+  snapshot.rdb = read_summary(in.object("rdb"), encrypted);
+  snapshot.rdb.bytes = raw.number("bytes");
+  snapshot.digests_known = !encrypted;
+  if (!encrypted) {
+    snapshot.index_sha256 = index.hex("sha256", kSha256Digits);
+    snapshot.raw_sha256 = raw.hex("sha256", kSha256Digits);
+    snapshot.rdb.crc64 = raw.hex_number("crc64");
+  }
   return snapshot;
 }
 
-replica::ServerInfo read_server(const JsonObject& in) {
+replica::ServerInfo read_server(const JsonObject& in, bool has_details) {
   replica::ServerInfo server;
   server.product = in.text("product");
   server.version = in.text("version");
@@ -220,9 +243,11 @@ replica::ServerInfo read_server(const JsonObject& in) {
   server.modules = in.texts_by_key("modules");
   server.used_memory = in.optional_number("used_memory");
   server.keys = in.optional_number("keys");
-  server.config = in.texts_by_key("config");
-  server.secrets_left_out = in.texts("secrets_left_out");
-  server.acl_users = in.texts("acl_users");
+  if (!has_details) {
+    server.config = in.texts_by_key("config");
+    server.secrets_left_out = in.texts("secrets_left_out");
+    server.acl_users = in.texts("acl_users");
+  }
   server.missing = in.texts("missing");
   return server;
 }
@@ -263,9 +288,10 @@ std::string encode(const Manifest& manifest) {
   }
   document["servers"] = ordered_json::object();
   for (const auto& [shard, server] : manifest.servers) {
-    document["servers"][shard] = to_json(server);
+    document["servers"][shard] = to_json(server, manifest.details.has_value());
   }
   document["warnings"] = manifest.warnings;
+  document["details"] = manifest.details ? to_json(*manifest.details) : ordered_json(nullptr);
   return to_text(document);
 }
 
@@ -299,8 +325,11 @@ Manifest decode_manifest(ByteView json) {
   for (const JsonObject& snapshot : root.objects("snapshots")) {
     manifest.snapshots.push_back(read_snapshot(snapshot, manifest.source, manifest.created));
   }
+  if (root.has("details")) {
+    manifest.details = read_object(root.object("details"), manifest.source);
+  }
   for (const auto& [shard, server] : root.objects_by_key("servers")) {
-    manifest.servers.emplace(shard, read_server(server));
+    manifest.servers.emplace(shard, read_server(server, manifest.details.has_value()));
   }
   manifest.warnings = root.texts("warnings");
   return manifest;

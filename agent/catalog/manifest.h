@@ -4,9 +4,11 @@
 #include "base/clock.h"
 #include "rdb/summary.h"
 #include "replica/server_info.h"
+#include "store/object_store.h"
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,11 +17,14 @@ namespace keyrewind::catalog {
 /// The version of the layout that this program writes, and the newest that it reads.
 inline constexpr int kFormatVersion = 1;
 
-/// An object of the repository as a manifest vouches for it.
+/// An object of the repository as a manifest vouches for it: by its bytes as they are stored.
 struct StoredObject {
   std::string name;  ///< From the repository's root.
   std::uint64_t bytes = 0;
   std::string sha256;  ///< Lower-case hexadecimal.
+
+  /// Whether it is an age file; its name says it.
+  bool encrypted() const noexcept { return name.ends_with(store::kEncryptedSuffix); }
 
   bool operator==(const StoredObject&) const = default;
 };
@@ -55,6 +60,8 @@ struct Manifest {
   std::vector<Snapshot> snapshots;                     ///< One a shard.
   std::map<std::string, replica::ServerInfo> servers;  ///< By shard: the node that was read.
   std::vector<std::string> warnings;
+  /// Of an encrypted backup: what would tell of its content in plain, catalog/details.h.
+  std::optional<StoredObject> details{};
 
   std::uint64_t keys() const noexcept;
   std::uint64_t raw_bytes() const noexcept;
@@ -80,7 +87,8 @@ struct Commit {
   bool operator==(const Commit&) const = default;
 };
 
-/// JSON as FORMAT.md specifies it, ending in a newline.
+/// JSON as FORMAT.md specifies it, ending in a newline. Of a manifest with details and of encrypted
+/// snapshots it leaves out what the details hold.
 std::string encode(const Manifest& manifest);
 std::string encode(const Commit& commit);
 

@@ -1,5 +1,7 @@
 #include "catalog/names.h"
 
+#include "store/object_store.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -67,6 +69,16 @@ std::optional<std::uint64_t> number_from(std::string_view text) {
   return number;
 }
 
+/// The backup in whose folder `name` is the file `file`, which begins with a slash.
+std::optional<std::string> id_of_backup_file(const std::string& source, std::string_view file,
+                                             std::string_view name) {
+  const auto id = between(name, backups(source), file);
+  if (!id || !is_valid_source(*id)) {
+    return std::nullopt;
+  }
+  return std::string(*id);
+}
+
 /// Reads what `to_compact` writes.
 std::optional<Timestamp> from_compact(std::string_view text) {
   if (text.size() != 16) {
@@ -116,17 +128,22 @@ std::string backups(const std::string& source) {
 }
 
 std::optional<std::string> id_of_manifest(const std::string& source, std::string_view name) {
-  const auto id = between(name, backups(source), "/manifest.json");
-  if (!id || !is_valid_source(*id)) {
-    return std::nullopt;
-  }
-  return std::string(*id);
+  return id_of_backup_file(source, "/manifest.json", name);
+}
+
+std::string details(const std::string& source, const std::string& id) {
+  return fmt::format("sources/{}/backups/{}/details.json{}", source, id, store::kEncryptedSuffix);
+}
+
+std::optional<std::string> id_of_details(const std::string& source, std::string_view name) {
+  return id_of_backup_file(source, fmt::format("/details.json{}", store::kEncryptedSuffix), name);
 }
 
 std::string snapshot(const std::string& source, const std::string& shard,
-                     const std::string& lineage, std::int64_t offset, const std::string& id) {
-  return fmt::format("sources/{}/shards/{}/lineages/{}/snapshots/{:020}-{}.rdb.zst", source, shard,
-                     lineage, offset, id);
+                     const std::string& lineage, std::int64_t offset, const std::string& id,
+                     bool encrypted) {
+  return fmt::format("sources/{}/shards/{}/lineages/{}/snapshots/{:020}-{}.rdb.zst{}", source,
+                     shard, lineage, offset, id, encrypted ? store::kEncryptedSuffix : "");
 }
 
 std::string shards(const std::string& source) {
@@ -134,6 +151,9 @@ std::string shards(const std::string& source) {
 }
 
 std::optional<std::string> id_of_snapshot(const std::string& source, std::string_view name) {
+  if (name.ends_with(store::kEncryptedSuffix)) {
+    name.remove_suffix(store::kEncryptedSuffix.size());
+  }
   auto rest = between(name, shards(source), ".rdb.zst");
   for (const std::string_view folder : {"/lineages/", "/snapshots/"}) {
     const std::size_t found = rest ? rest->find('/') : std::string_view::npos;

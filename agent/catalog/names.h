@@ -43,9 +43,17 @@ std::string backups(const std::string& source);
 /// The backup whose manifest `name` is; nothing if it is something else.
 std::optional<std::string> id_of_manifest(const std::string& source, std::string_view name);
 
-/// "sources/<source>/shards/<shard>/lineages/<lineage>/snapshots/<offset, 20 digits>-<id>.rdb.zst"
+/// "sources/<source>/backups/<id>/details.json.age", beside the manifest of an encrypted backup.
+std::string details(const std::string& source, const std::string& id);
+
+/// The backup whose details `name` are; nothing if it is something else.
+std::optional<std::string> id_of_details(const std::string& source, std::string_view name);
+
+/// "sources/<source>/shards/<shard>/lineages/<lineage>/snapshots/<offset, 20 digits>-<id>.rdb.zst",
+/// with ".age" at the end if it is encrypted.
 std::string snapshot(const std::string& source, const std::string& shard,
-                     const std::string& lineage, std::int64_t offset, const std::string& id);
+                     const std::string& lineage, std::int64_t offset, const std::string& id,
+                     bool encrypted);
 std::string shards(const std::string& source);
 
 /// The backup that wrote the snapshot `name`; nothing if it is something else.

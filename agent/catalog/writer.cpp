@@ -3,6 +3,7 @@
 #include "base/random.h"
 #include "catalog/catalog.h"
 #include "catalog/commits.h"
+#include "catalog/details.h"
 #include "catalog/json_object.h"
 #include "catalog/leftovers.h"
 #include "catalog/names.h"
@@ -140,9 +141,55 @@ Commit commit_of(const Manifest& manifest, const std::string& encoded) {
   return commit;
 }
 
+void check_size(std::string_view what, const std::string& encoded) {
+  if (encoded.size() > kMaxManifestBytes) {
+    throw Error(ErrorKind::failed, fmt::format("the {} would have {} bytes, more than {}", what,
+                                               encoded.size(), kMaxManifestBytes));
+  }
+}
+
+/// Writes the details of an encrypted backup.
+StoredObject store_details(store::ObjectStore& store, const Manifest& manifest,
+                           const std::stop_token& stop) {
+  for (const Snapshot& snapshot : manifest.snapshots) {
+    if (!snapshot.object.encrypted()) {
+      throw Error(ErrorKind::internal,
+                  fmt::format("object {} of an encrypted backup is none", snapshot.object.name));
+    }
+  }
+  const std::string encoded = encode_details(manifest);
+  check_size("details", encoded);
+  const std::string name = names::details(manifest.source, manifest.id);
+  const std::unique_ptr<store::Upload> upload = store.upload(name, stop);
+  upload->append(as_bytes(encoded));
+  const store::StoredBytes stored = upload->complete();
+  return {name, stored.bytes, to_hex(stored.sha256)};
+}
+
+/// Throws if any of `objects`, all of the source, is encrypted.
+void refuse_plaintext_beside(const Catalog& catalog,
+                             const std::vector<store::ObjectInfo>& objects) {
+  const bool was_encrypted = std::ranges::any_of(objects, [](const store::ObjectInfo& object) {
+    return object.name.ends_with(store::kEncryptedSuffix);
+  });
+  if (was_encrypted) {
+    throw Error(Side::repository, ErrorKind::config,
+                fmt::format("'{}' in {} was encrypted before; set encryption.recipients, or "
+                            "encryption.allow_plaintext: true to go on in plaintext",
+                            catalog.source(), catalog.store().url()));
+  }
+}
+
 }  // namespace
 
-Writer::Writer(Catalog& catalog, const Clock& clock, std::stop_token stop)
+void check_encryption(const Catalog& catalog, bool allow_plaintext, std::stop_token stop) {
+  if (!catalog.store().encrypts() && !allow_plaintext) {
+    refuse_plaintext_beside(catalog, catalog.store().list(names::source(catalog.source()), stop));
+  }
+}
+
+Writer::Writer(Catalog& catalog, const Clock& clock, const WriterOptions& options,
+               std::stop_token stop)
     : catalog_(catalog), clock_(clock) {
   store::ObjectStore& store = catalog.store();
   const std::string& source = catalog.source();
@@ -150,6 +197,10 @@ Writer::Writer(Catalog& catalog, const Clock& clock, std::stop_token stop)
   lock_ = lock(store, source, stop);
 
   const std::vector<CommitEntry> commits = list_commits(store, source, stop);
+  const std::vector<store::ObjectInfo> objects = store.list(names::source(source), stop);
+  if (!store.encrypts() && !options.allow_plaintext) {
+    refuse_plaintext_beside(catalog, objects);
+  }
   if (!commits.empty()) {
     last_sequence_ = commits.back().name.sequence;
     write_source_record(store, source, clock, stop);
@@ -158,7 +209,7 @@ Writer::Writer(Catalog& catalog, const Clock& clock, std::stop_token stop)
   if (newest && newest->created > clock.now()) {
     clock_behind_ = newest->created - clock.now();
   }
-  removed_leftovers_ = remove_leftovers(catalog, commits, stop);
+  removed_leftovers_ = remove_leftovers(catalog, commits, objects, stop);
 }
 
 std::string Writer::new_id() const {
@@ -171,12 +222,13 @@ Commit Writer::commit(const Manifest& manifest, std::stop_token stop) {
     throw Error(ErrorKind::internal, fmt::format("backup '{}' of '{}' can't be committed here",
                                                  manifest.id, manifest.source));
   }
-  const std::string encoded = encode(manifest);
-  if (encoded.size() > kMaxManifestBytes) {
-    throw Error(ErrorKind::failed, fmt::format("the manifest would have {} bytes, more than {}",
-                                               encoded.size(), kMaxManifestBytes));
+  Manifest complete = manifest;
+  if (store.encrypts()) {
+    complete.details = store_details(store, manifest, stop);
   }
-  Commit commit = commit_of(manifest, encoded);
+  const std::string encoded = encode(complete);
+  check_size("manifest", encoded);
+  Commit commit = commit_of(complete, encoded);
   if (!put_surely(store, commit.manifest.name, as_bytes(encoded), stop)) {
     throw Error(Side::repository, ErrorKind::failed,
                 fmt::format("object {} is there already", commit.manifest.name));

@@ -119,6 +119,7 @@ ServerInfo ask_server_info(Connection& connection) {
   }
   for (const resp::Reply& user : users.elements) {
     info.acl_users.push_back(without_hashes(user.text));
+    info.acl_users_with_hashes.emplace_back(user.text);
   }
   return info;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/secret.h"
 #include "replica/connection.h"
 
 #include <cstdint>
@@ -24,6 +25,8 @@ struct ServerInfo {
       config;  ///< What differs from the server's defaults, secrets left out.
   std::vector<std::string> secrets_left_out;  ///< Names of options that are set but secret.
   std::vector<std::string> acl_users;         ///< ACL LIST lines, password hashes left out.
+  /// The same lines whole. They go into nothing that is not encrypted.
+  std::vector<Secret> acl_users_with_hashes;
   std::vector<std::string> missing;  ///< "config: this user may not run CONFIG GET (+config|get)".
 };
 

@@ -1,6 +1,7 @@
 #include "catalog/manifest.h"
 
 #include "base/error.h"
+#include "catalog/details.h"
 #include "sample.h"
 
 #include <gmock/gmock.h>
@@ -56,9 +57,23 @@ struct Kind {
   std::function<void(const std::string&)> decode;
 };
 
+/// Of an encrypted backup.
+Manifest sample_encrypted() {
+  Manifest manifest = test::sample_manifest("orders", kId, test::sample_time(), true);
+  manifest.details = {names::details("orders", kId), 1234, std::string(64, 'a')};
+  return manifest;
+}
+
 std::vector<Kind> kinds() {
-  return {{"manifest", encode(test::sample_manifest("orders", kId)),
-           [](const std::string& text) { (void)decode_manifest(as_bytes(text)); }},
+  const auto decode = [](const std::string& text) { (void)decode_manifest(as_bytes(text)); };
+  return {{"manifest", encode(test::sample_manifest("orders", kId)), decode},
+          {"manifest", encode(sample_encrypted()), decode},
+          {"details of backup 20261120T130221Z-0a1b2c",
+           encode_details(test::sample_manifest("orders", kId)),
+           [](const std::string& text) {
+             Manifest manifest = sample_encrypted();
+             merge_details(manifest, as_bytes(text));
+           }},
           {"commit", encode(sample_commit()),
            [](const std::string& text) { (void)decode_commit(as_bytes(text)); }}};
 }
@@ -83,12 +98,12 @@ void for_each_field(json& document, const std::function<void(json&, const std::s
   }
 }
 
-/// Fields that need not be there: those of open tables, and what stands for the encryption to come.
+/// Fields that need not be there: those of open tables, and those that came later.
 const std::set<std::string>& optional_fields() {
   static const std::set<std::string> fields = {
       "encryption", "before", "ticket",     "0",         "15",     "redis-ver", "repl-stream-db",
       "graphdata",  "graph",  "appendonly", "maxmemory", "string", "list",      "set",
-      "zset",       "hash",   "stream",     "module",    "taken"};
+      "zset",       "hash",   "stream",     "module",    "taken",  "details"};
   return fields;
 }
 
@@ -154,6 +169,100 @@ TEST(Manifest, IsWrittenWhateverBytesTheServerSaid) {
 
   EXPECT_EQ(read.servers.at("0").config.at("proc-title-template"),
             std::string("\xef\xbf\xbd\xef\xbf\xbd\0\n", 8));
+}
+
+TEST(Manifest, OfAnEncryptedBackupSaysNothingOfItsContent) {
+  const std::string text = encode(sample_encrypted());
+
+  const json manifest = json::parse(text);
+  EXPECT_EQ(manifest["snapshots"][0]["object"]["encryption"], "age");
+  EXPECT_EQ(manifest["details"]["encryption"], "age");
+  EXPECT_EQ(manifest["snapshots"][0]["raw"].size(), 1U) << "its size only";
+  for (const char* word : {"crc64", "functions", "aux", "config", "secrets_left_out", "acl_users",
+                           "counters", "repl-stream-db", "appendonly", "requirepass", "default"}) {
+    EXPECT_THAT(text, testing::Not(HasSubstr(word)));
+  }
+  const Snapshot snapshot = sample_encrypted().snapshots[0];
+  EXPECT_THAT(text, testing::Not(HasSubstr(snapshot.raw_sha256)));
+  EXPECT_THAT(text, testing::Not(HasSubstr(snapshot.index_sha256)));
+}
+
+TEST(Manifest, OfAnEncryptedBackupIsWholeWithItsDetails) {
+  const Manifest expected = sample_encrypted();
+  Manifest read = decode_manifest(as_bytes(encode(expected)));
+  EXPECT_FALSE(read.snapshots[0].digests_known);
+  EXPECT_EQ(read.details, expected.details);
+  EXPECT_EQ(read.snapshots[0].index_bytes, expected.snapshots[0].index_bytes);
+  EXPECT_EQ(encode(read), encode(expected));
+
+  merge_details(read, as_bytes(encode_details(expected)));
+
+  EXPECT_EQ(read.snapshots, expected.snapshots);
+  EXPECT_EQ(encode_details(read), encode_details(expected));
+  const replica::ServerInfo& server = read.servers.at("0");
+  EXPECT_EQ(server.config, expected.servers.at("0").config);
+  EXPECT_EQ(server.acl_users, expected.servers.at("0").acl_users) << "without hashes";
+  EXPECT_THAT(std::string(server.acl_users_with_hashes.at(0).reveal()),
+              HasSubstr(std::string(64, 'd')));
+}
+
+TEST(Manifest, NeverHoldsThePasswordsOfUsers) {
+  for (const Manifest& manifest : {test::sample_manifest("orders", kId), sample_encrypted()}) {
+    EXPECT_THAT(encode(manifest), testing::Not(HasSubstr(std::string(64, 'd'))));
+    EXPECT_THAT(encode_details(manifest), HasSubstr(std::string(64, 'd')));
+  }
+}
+
+TEST(Manifest, TakesTheDetailsOfItsOwnBackupOnly) {
+  const Manifest other = test::sample_manifest("orders", "20261121T130221Z-0a1b2c");
+  Manifest fewer = sample_encrypted();
+  fewer.snapshots.clear();
+  Manifest more_servers = sample_encrypted();
+  more_servers.servers.emplace("1", test::sample_server());
+  Manifest no_server = sample_encrypted();
+  no_server.servers.clear();
+  Manifest other_shard = sample_encrypted();
+  other_shard.snapshots[0].shard = "1";
+  for (const Manifest& wrong : {other, fewer, more_servers, no_server, other_shard}) {
+    Manifest manifest = decode_manifest(as_bytes(encode(sample_encrypted())));
+    const Error error =
+        failure_of([&] { merge_details(manifest, as_bytes(encode_details(wrong))); });
+    EXPECT_EQ(error.kind(), ErrorKind::corrupt);
+    EXPECT_FALSE(manifest.snapshots[0].digests_known);
+  }
+}
+
+TEST(Manifest, NamesNoObjectEncryptedInAnotherWay) {
+  json manifest = json::parse(encode(sample_encrypted()));
+  manifest["snapshots"][0]["object"]["encryption"] = "rot13";
+
+  const Error error = failure_of([&] { (void)decode_manifest(as_bytes(manifest.dump())); });
+
+  EXPECT_EQ(error.kind(), ErrorKind::incompatible);
+  EXPECT_THAT(error.what(), HasSubstr("use a newer one"));
+}
+
+TEST(Manifest, SaysOfAnObjectWhatItsNameSays) {
+  json plain = json::parse(encode(test::sample_manifest("orders", kId)));
+  plain["snapshots"][0]["object"]["encryption"] = "age";
+  json encrypted = json::parse(encode(sample_encrypted()));
+  encrypted["snapshots"][0]["object"]["encryption"] = nullptr;
+  for (const json& manifest : {plain, encrypted}) {
+    const Error error = failure_of([&] { (void)decode_manifest(as_bytes(manifest.dump())); });
+    EXPECT_EQ(error.kind(), ErrorKind::corrupt);
+    EXPECT_THAT(error.what(), HasSubstr("encryption does not fit the name"));
+  }
+}
+
+TEST(Manifest, HasItsIndexAtTheEndOfAPlainObject) {
+  json manifest = json::parse(encode(test::sample_manifest("orders", kId)));
+  json& index = manifest["snapshots"][0]["index"];
+  index["bytes"] = index["bytes"].get<int>() - 1;
+  EXPECT_EQ(failure_of([&] { (void)decode_manifest(as_bytes(manifest.dump())); }).kind(),
+            ErrorKind::corrupt);
+  index.erase("bytes");
+  EXPECT_EQ(decode_manifest(as_bytes(manifest.dump())).snapshots,
+            test::sample_manifest("orders", kId).snapshots);
 }
 
 TEST(Manifest, OfFormat1IsReadForEver) {
@@ -259,16 +368,16 @@ TEST(Document, TakesNoFieldOfAnotherType) {
       const json original = parent[key];
       for (const json& value : values) {
         const bool nullable =
-            value.is_null() &&
-            (key == "used_memory" || key == "keys" || key == "opaque_reason" ||
-             key == "encryption" || key == "taken" || (is_index(parent) && key == "bytes"));
+            value.is_null() && (key == "used_memory" || key == "keys" || key == "opaque_reason" ||
+                                key == "encryption" || key == "taken" || key == "details" ||
+                                (is_index(parent) && key == "bytes"));
         if (value.type() == original.type() || nullable ||
             (original.is_null() && value.is_string())) {
           continue;
         }
         parent[key] = value;
         const Error error = failure_of([&] { kind.decode(document.dump()); });
-        EXPECT_EQ(error.kind(), key == "encryption" ? ErrorKind::incompatible : ErrorKind::corrupt)
+        EXPECT_EQ(error.kind(), ErrorKind::corrupt)
             << kind.name << " with " << key << " = " << value << ": " << error.what();
       }
     });

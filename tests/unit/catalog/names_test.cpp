@@ -31,9 +31,13 @@ TEST(Names, AreThoseOfTheFormat) {
   EXPECT_EQ(manifest("orders", kId),
             "sources/orders/backups/20261120T130221Z-0a1b2c/manifest.json");
   EXPECT_EQ(shards("orders"), "sources/orders/shards/");
-  EXPECT_EQ(snapshot("orders", "0", kLineage, 12345, kId),
+  EXPECT_EQ(snapshot("orders", "0", kLineage, 12345, kId, false),
             "sources/orders/shards/0/lineages/" + kLineage +
                 "/snapshots/00000000000000012345-20261120T130221Z-0a1b2c.rdb.zst");
+  EXPECT_EQ(snapshot("orders", "0", kLineage, 12345, kId, true),
+            snapshot("orders", "0", kLineage, 12345, kId, false) + ".age");
+  EXPECT_EQ(details("orders", kId),
+            "sources/orders/backups/20261120T130221Z-0a1b2c/details.json.age");
   EXPECT_EQ(writer_lock("orders"), "sources/orders/writer");
   EXPECT_EQ(lineages("orders", "0"), "sources/orders/shards/0/lineages/");
   EXPECT_EQ(segment("orders", "0", kSegment),
@@ -47,9 +51,9 @@ TEST(Names, AreThoseOfTheFormat) {
 TEST(Names, AreNamesOfObjects) {
   for (const std::string& name :
        {repository(), source_record("a.b_c-D"), commit("orders", ~std::uint64_t{0}, kId),
-        manifest("orders", kId), snapshot("orders", "0", kLineage, 0, kId), writer_lock("orders"),
-        segment("orders", "0", kSegment), event("orders", "0", kLineage, kId),
-        agent_lock("orders", "0")}) {
+        manifest("orders", kId), snapshot("orders", "0", kLineage, 0, kId, true),
+        details("orders", kId), writer_lock("orders"), segment("orders", "0", kSegment),
+        event("orders", "0", kLineage, kId), agent_lock("orders", "0")}) {
     EXPECT_TRUE(store::is_valid_name(name)) << name;
   }
 }
@@ -73,14 +77,19 @@ TEST(CommitName, IsNoOther) {
 
 TEST(IdOfName, IsReadBack) {
   EXPECT_EQ(id_of_manifest("orders", manifest("orders", kId)), kId);
-  EXPECT_EQ(id_of_snapshot("orders", snapshot("orders", "0", kLineage, 12345, kId)), kId);
+  EXPECT_EQ(id_of_details("orders", details("orders", kId)), kId);
+  for (const bool encrypted : {false, true}) {
+    EXPECT_EQ(id_of_snapshot("orders", snapshot("orders", "0", kLineage, 12345, kId, encrypted)),
+              kId);
+  }
 }
 
 TEST(IdOfName, IsNothingForWhatLaterVersionsMayAdd) {
   const std::string lineage = shards("orders") + "0/lineages/" + kLineage;
   for (const std::string& name :
        {lineage + "/log/00000000000000012345-id.aof.zst", lineage + "/events/1.json",
-        lineage + "/snapshots/00000000000000012345-id.rdb.zst.age",
+        lineage + "/snapshots/00000000000000012345-id.rdb.zst.age.age",
+        lineage + "/snapshots/00000000000000012345-id.rdb.age",
         lineage + "/snapshots/12345-id.rdb.zst", lineage + "/snapshots/x.rdb.zst",
         lineage + "/snapshots/more/00000000000000012345-id.rdb.zst",
         shards("orders") + "0/other/" + kLineage + "/snapshots/00000000000000012345-id.rdb.zst",
@@ -90,8 +99,10 @@ TEST(IdOfName, IsNothingForWhatLaterVersionsMayAdd) {
   }
   for (const std::string& name :
        {backups("orders") + "id/report.json", backups("orders") + "manifest.json",
-        backups("orders") + "a/b/manifest.json", manifest("users", kId)}) {
+        backups("orders") + "a/b/manifest.json", manifest("users", kId), details("users", kId),
+        backups("orders") + "id/details.json"}) {
     EXPECT_EQ(id_of_manifest("orders", name), std::nullopt) << name;
+    EXPECT_EQ(id_of_details("orders", name), std::nullopt) << name;
   }
 }
 
@@ -184,7 +195,7 @@ TEST(Names, TellWhatIsTheAgents) {
   EXPECT_TRUE(is_of_agent(event("orders", "0", kLineage, kId)));
   for (const std::string& name :
        {repository(), source_record("orders"), commit("orders", 7, kId), manifest("orders", kId),
-        snapshot("orders", "0", kLineage, 12345, kId), lineages("orders", "0") + "log/a",
+        snapshot("orders", "0", kLineage, 12345, kId, false), lineages("orders", "0") + "log/a",
         "x" + segment("orders", "0", kSegment), std::string()}) {
     EXPECT_FALSE(is_of_agent(name)) << name;
   }

@@ -8,8 +8,10 @@
 #include "catalog/manifest.h"
 #include "catalog/names.h"
 #include "catalog/segment.h"
+#include "codec/age.h"
 #include "codec/sha256.h"
 #include "codec/zstd_frame.h"
+#include "store/encrypted_store.h"
 #include "store/file_store.h"
 #include "store/memory_store.h"
 #include "store/object_store.h"
@@ -56,6 +58,16 @@ inline Place make_folder() {
   return {std::move(folder), std::move(store)};
 }
 
+/// Written to by whoever has the public key; this one reads, too.
+inline Place make_encrypted() {
+  const codec::AgeIdentity identity(
+      "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX");
+  return {nullptr, std::make_unique<store::EncryptedStore>(
+                       std::make_unique<store::MemoryStore>(),
+                       std::vector<codec::AgeRecipient>{identity.recipient()},
+                       std::vector<codec::AgeIdentity>{identity})};
+}
+
 /// 2026-11-20T13:02:21.123Z.
 inline Timestamp sample_time() {
   return Timestamp(std::chrono::milliseconds(1795179741123));
@@ -95,21 +107,25 @@ inline replica::ServerInfo sample_server() {
   server.config = {{"appendonly", "yes"}, {"maxmemory", "8589934592"}};
   server.secrets_left_out = {"requirepass"};
   server.acl_users = {"user default on #(left out) ~* &* +@all"};
+  server.acl_users_with_hashes = {
+      Secret("user default on #" + std::string(64, 'd') + " ~* &* +@all")};
   server.missing = {"memory: this user may not run INFO (+info)"};
   return server;
 }
 
-/// A manifest in which every field is set. Its snapshot holds `kSampleSnapshot`.
+/// A manifest in which every field is set, but for details. Its snapshot holds `kSampleSnapshot`.
 inline catalog::Manifest sample_manifest(const std::string& source, const std::string& id,
-                                         Timestamp created = sample_time()) {
+                                         Timestamp created = sample_time(),
+                                         bool encrypted = false) {
   catalog::Snapshot snapshot;
   snapshot.shard = "0";
   snapshot.lineage = kSampleLineage;
   snapshot.replid = kSampleReplid;
   snapshot.offset = 987654321;
   snapshot.taken = created + std::chrono::milliseconds(321);
-  snapshot.object = {catalog::names::snapshot(source, "0", snapshot.lineage, snapshot.offset, id),
-                     kSampleSnapshot.size(), codec::sha256_hex(as_bytes(kSampleSnapshot))};
+  snapshot.object = {
+      catalog::names::snapshot(source, "0", snapshot.lineage, snapshot.offset, id, encrypted),
+      kSampleSnapshot.size(), codec::sha256_hex(as_bytes(kSampleSnapshot))};
   snapshot.index_offset = 11;
   snapshot.index_bytes = kSampleSnapshot.size() - 11;
   snapshot.index_sha256 = codec::sha256_hex(as_bytes(kSampleSnapshot.substr(11)));
@@ -132,11 +148,14 @@ inline catalog::Manifest sample_manifest(const std::string& source, const std::s
 /// What a run does: uploads a snapshot, then commits a manifest that names it.
 inline catalog::Commit write_backup(catalog::Catalog& catalog, catalog::Writer& writer,
                                     const Clock& clock) {
-  const catalog::Manifest manifest =
-      sample_manifest(catalog.source(), writer.new_id(), clock.now());
-  const auto upload = catalog.store().upload(manifest.snapshots.front().object.name, {});
+  catalog::Manifest manifest =
+      sample_manifest(catalog.source(), writer.new_id(), clock.now(), catalog.store().encrypts());
+  catalog::StoredObject& object = manifest.snapshots.front().object;
+  const auto upload = catalog.store().upload(object.name, {});
   upload->append(as_bytes(kSampleSnapshot));
-  upload->complete();
+  const store::StoredBytes stored = upload->complete();
+  object.bytes = stored.bytes;
+  object.sha256 = to_hex(stored.sha256);
   return writer.commit(manifest, {});
 }
 

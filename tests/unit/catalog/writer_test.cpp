@@ -42,7 +42,7 @@ class WriterTest : public testing::TestWithParam<test::PlaceFactory> {
 
   /// What a run that never came to its commit leaves.
   std::string snapshot_of(const std::string& id) {
-    return names::snapshot("orders", "0", std::string(test::kSampleLineage), 1, id);
+    return names::snapshot("orders", "0", std::string(test::kSampleLineage), 1, id, false);
   }
 
  private:
@@ -171,7 +171,7 @@ TEST_P(WriterTest, KeepsWhatLaterVersionsMayHaveWritten) {
   const std::vector<std::string> later = {
       lineage + "/log/00000000000000000001-00000000000000000100.aof.zst",
       lineage + "/events/00000000000000000001.json",
-      lineage + "/snapshots/00000000000000000001-20261121T000000Z-aaaaaa.rdb.zst.age",
+      lineage + "/snapshots/00000000000000000001-20261121T000000Z-aaaaaa.rdb.zst.gpg",
       names::backups("orders") + "20261121T000000Z-aaaaaa/drill.json",
       "sources/orders/leases/0.json",
       "sources/users/shards/0/lineages/x/snapshots/00000000000000000001-id.rdb.zst",
@@ -313,7 +313,8 @@ class FaultyWriterTest : public WriterTest {
 
 INSTANTIATE_TEST_SUITE_P(Stores, FaultyWriterTest,
                          testing::Values(test::PlaceFactory{"memory", test::make_memory},
-                                         test::PlaceFactory{"file", test::make_folder}),
+                                         test::PlaceFactory{"file", test::make_folder},
+                                         test::PlaceFactory{"encrypted", test::make_encrypted}),
                          [](const auto& factory) { return std::string(factory.param.name); });
 
 TEST_P(FaultyWriterTest, LeavesAWholeBackupOrNoneWhicheverCallFails) {
@@ -339,8 +340,9 @@ TEST_P(FaultyWriterTest, LeavesAWholeBackupOrNoneWhicheverCallFails) {
 
       const Commit next = write_backup();
       EXPECT_EQ(catalog().list({}).back(), next);
-      // A marker, a note of the source, and three objects for each backup: no leftover.
-      EXPECT_EQ(store().list("", {}).size(), 2 + 3 * catalog().list({}).size());
+      // A marker, a note of the source, and three or four objects for each backup: no leftover.
+      const std::size_t of_each = store().encrypts() ? 4 : 3;
+      EXPECT_EQ(store().list("", {}).size(), 2 + of_each * catalog().list({}).size());
     }
   }
 }
@@ -367,8 +369,11 @@ TEST_P(FaultyWriterTest, ThrowsWhatHappenedIfTheOutcomeStaysUnknown) {
   Writer writer(faulty_catalog(), clock(), {});
   faulty().set({.mode = Fault::Mode::fail_before, .call = 0, .kind = ErrorKind::denied});
 
-  const Error error =
-      failure_of([&] { writer.commit(test::sample_manifest("orders", writer.new_id()), {}); });
+  const Error error = failure_of([&] {
+    writer.commit(
+        test::sample_manifest("orders", writer.new_id(), test::sample_time(), store().encrypts()),
+        {});
+  });
 
   EXPECT_EQ(error.kind(), ErrorKind::denied);
   EXPECT_THAT(catalog().list({}), IsEmpty());
