@@ -1,6 +1,5 @@
 #include "storage/open.h"
 
-#include "base/error.h"
 #include "storage/url.h"
 #include "store/encrypted_store.h"
 #include "store/file_store.h"
@@ -11,18 +10,22 @@
 namespace keyrewind::storage {
 namespace {
 
-std::unique_ptr<store::ObjectStore> open_place(const StorageOptions& options) {
-  const RepositoryUrl url = parse_url(options.url);
+std::unique_ptr<store::ObjectStore> open_place(const StorageOptions& options, const Clock& clock) {
+  RepositoryUrl url = parse_url(options.url);
   if (const auto* folder = std::get_if<FolderUrl>(&url)) {
     return std::make_unique<store::FileStore>(folder->folder);
   }
-  throw Error(ErrorKind::config, "s3:// is not available in this version");
+  auto& place = std::get<BucketUrl>(url);
+  s3::S3Options s3 = options.s3;
+  s3.bucket = std::move(place.bucket);
+  s3.prefix = std::move(place.prefix);
+  return std::make_unique<s3::S3Store>(std::move(s3), clock);
 }
 
 }  // namespace
 
-std::unique_ptr<store::ObjectStore> open(const StorageOptions& options, const Clock& /*clock*/) {
-  return std::make_unique<store::EncryptedStore>(open_place(options), options.recipients,
+std::unique_ptr<store::ObjectStore> open(const StorageOptions& options, const Clock& clock) {
+  return std::make_unique<store::EncryptedStore>(open_place(options, clock), options.recipients,
                                                  options.identities);
 }
 

@@ -32,8 +32,7 @@ TEST_F(Open, ContactsNothing) {
 }
 
 TEST_F(Open, EncryptsForTheRecipients) {
-  const auto store = open(
-      {.url = url_, .recipients = {codec::AgeRecipient(kRecipient)}}, clock_);
+  const auto store = open({.url = url_, .recipients = {codec::AgeRecipient(kRecipient)}}, clock_);
 
   ASSERT_TRUE(store->encrypts());
   EXPECT_TRUE(store->put_if_absent("a.age", as_bytes("hunter2"), {}));
@@ -41,6 +40,12 @@ TEST_F(Open, EncryptsForTheRecipients) {
   ASSERT_TRUE(stored.has_value());
   EXPECT_THAT(std::string(as_text(*stored)), testing::StartsWith("age-encryption.org/v1\n"));
   EXPECT_THAT(std::string(as_text(*stored)), testing::Not(testing::HasSubstr("hunter2")));
+}
+
+TEST_F(Open, MakesAStoreOfABucket) {
+  const auto store = open({.url = "s3://backups/prod/"}, clock_);
+
+  EXPECT_EQ(store->url(), "s3://backups/prod");
 }
 
 TEST_F(Open, RefusesOtherUrls) {
