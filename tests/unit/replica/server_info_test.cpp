@@ -41,6 +41,8 @@ TEST(ServerInfo, IsReadFromInfoConfigAndAcl) {
   EXPECT_EQ(info.keys, 15U);
   EXPECT_THAT(info.config, UnorderedElementsAre(Pair("maxmemory", "100")));
   EXPECT_THAT(info.acl_users, ElementsAre("user default on #(left out) ~* &* +@all"));
+  ASSERT_EQ(info.acl_users_with_hashes.size(), 1U);
+  EXPECT_EQ(info.acl_users_with_hashes[0].reveal(), "user default on " + kHash + " ~* &* +@all");
   EXPECT_THAT(info.missing, IsEmpty());
 }
 
