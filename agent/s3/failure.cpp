@@ -185,6 +185,12 @@ Error to_error(const Failure& failure, std::string_view action, std::string_view
   if (failure.status >= 500 && failure.status != 501) {
     return repository_error(ErrorKind::unavailable, said(failure));
   }
+  if (failure.status == 404 && code.empty()) {
+    return repository_error(ErrorKind::protocol,
+                            fmt::format("{} answers 404 as no S3 store does; check s3.endpoint and "
+                                        "s3.path_style",
+                                        place.endpoint()));
+  }
   const Remedy what = remedy(failure);
   return repository_error(what == Remedy::none ? ErrorKind::protocol : ErrorKind::unavailable,
                           said(failure));

@@ -98,9 +98,15 @@ std::string one_line(std::string message) {
   return message;
 }
 
+pugi::xml_node begin(pugi::xml_document& document, const char* root) {
+  pugi::xml_node node = document.append_child(root);
+  node.append_attribute("xmlns").set_value("http://s3.amazonaws.com/doc/2006-03-01/");
+  return node;
+}
+
 std::string to_text(const pugi::xml_document& document) {
   std::ostringstream out;
-  document.save(out, "", pugi::format_raw);
+  document.save(out, "", pugi::format_raw | pugi::format_no_declaration);
   return out.str();
 }
 
@@ -182,7 +188,7 @@ std::vector<FailedDelete> read_delete_result(ByteView body) {
 
 std::string write_delete(const std::vector<std::string>& keys) {
   pugi::xml_document document;
-  pugi::xml_node root = document.append_child("Delete");
+  pugi::xml_node root = begin(document, "Delete");
   root.append_child("Quiet").text().set("true");
   for (const std::string& key : keys) {
     root.append_child("Object").append_child("Key").text().set(key.c_str());
@@ -192,7 +198,7 @@ std::string write_delete(const std::vector<std::string>& keys) {
 
 std::string write_complete(const std::vector<SentPart>& parts) {
   pugi::xml_document document;
-  pugi::xml_node root = document.append_child("CompleteMultipartUpload");
+  pugi::xml_node root = begin(document, "CompleteMultipartUpload");
   for (std::size_t i = 0; i < parts.size(); ++i) {
     pugi::xml_node part = root.append_child("Part");
     part.append_child("PartNumber").text().set(static_cast<unsigned long long>(i + 1));
