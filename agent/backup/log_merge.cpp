@@ -71,30 +71,6 @@ bool is_sound(const store::ObjectStore& store, const SegmentEntry& entry,
   }
 }
 
-/// Removes the segments that lie within a sound one of a higher level. Returns what is left to be
-/// merged.
-std::vector<SegmentEntry> remove_replaced(store::ObjectStore& store, Run segments,
-                                          const std::stop_token& stop) {
-  Replacements replacements;
-  std::map<const SegmentEntry*, bool> sound;
-  std::vector<SegmentEntry> left;
-  for (const SegmentEntry& entry : segments) {
-    const SegmentEntry* by = replacements.of(entry);
-    replacements.add(entry);
-    if (by == nullptr) {
-      left.push_back(entry);
-      continue;
-    }
-    if (!sound.contains(by)) {
-      sound[by] = is_sound(store, *by, stop);
-    }
-    if (sound[by]) {
-      catalog::remove_segment(store, entry.object, stop);
-    }
-  }
-  return left;
-}
-
 /// The first segments of `run`, all of one level and each beginning where the one before ends.
 struct Batch {
   std::size_t count = 0;  ///< So many fit into one.
@@ -265,6 +241,37 @@ std::size_t merge_log(store::ObjectStore& store, const MergeOptions& options,
     merged += merge_lineage(store, lineage, left, options, stop);
   }
   return merged;
+}
+
+std::vector<const SegmentEntry*> find_replacements(Run segments) {
+  Replacements replacements;
+  std::vector<const SegmentEntry*> found;
+  for (const SegmentEntry& entry : segments) {
+    found.push_back(replacements.of(entry));
+    replacements.add(entry);
+  }
+  return found;
+}
+
+std::vector<SegmentEntry> remove_replaced(store::ObjectStore& store, Run segments,
+                                          std::stop_token stop) {
+  const std::vector<const SegmentEntry*> replacements = find_replacements(segments);
+  std::map<const SegmentEntry*, bool> sound;
+  std::vector<SegmentEntry> left;
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    const SegmentEntry* by = replacements[i];
+    if (by == nullptr) {
+      left.push_back(segments[i]);
+      continue;
+    }
+    if (!sound.contains(by)) {
+      sound[by] = is_sound(store, *by, stop);
+    }
+    if (sound[by]) {
+      catalog::remove_segment(store, segments[i].object, stop);
+    }
+  }
+  return left;
 }
 
 }  // namespace keyrewind::backup

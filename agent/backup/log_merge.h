@@ -1,12 +1,15 @@
 #pragma once
 
+#include "catalog/log.h"
 #include "store/object_store.h"
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 namespace keyrewind::backup {
 
@@ -29,5 +32,16 @@ struct MergeOptions {
 /// merged, nor those that this process cannot read because they are encrypted.
 /// The caller holds the shard's lease. Returns how many merged segments were made.
 std::size_t merge_log(store::ObjectStore& store, const MergeOptions& options, std::stop_token stop);
+
+/// For each of `segments`, which are of one lineage in the order of list_logs: which of them, of a
+/// higher level, it lies within; nothing if there is none. They point into `segments`.
+std::vector<const catalog::SegmentEntry*> find_replacements(
+    std::span<const catalog::SegmentEntry> segments);
+
+/// The first half of a pass: removes those of `segments` (as above) that lie within a sound one of
+/// a higher level. Returns those that none replaces. Whoever calls it is the only one who does.
+std::vector<catalog::SegmentEntry> remove_replaced(store::ObjectStore& store,
+                                                   std::span<const catalog::SegmentEntry> segments,
+                                                   std::stop_token stop);
 
 }  // namespace keyrewind::backup
