@@ -3,6 +3,7 @@
 #include "backup/segment_writer.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "catalog/catalog.h"
 #include "catalog/log.h"
 #include "catalog/names.h"
 #include "catalog/repository.h"
@@ -21,7 +22,7 @@ using std::chrono::milliseconds;
 
 /// Whether trying again can help. A bug or a broken spool won't go away.
 bool is_worth_retrying(const Error& error) {
-  return error.side() == Side::repository;
+  return error.side() == Side::repository && error.kind() != ErrorKind::config;
 }
 
 }  // namespace
@@ -130,6 +131,8 @@ void LogShipper::open(std::stop_token stop) {
   if (!lock_ && options_.lease == nullptr) {
     take_lock(stop);
   }
+  catalog::check_encryption(catalog::Catalog(store_, options_.source), options_.allow_plaintext,
+                            stop);
   catalog::remove_abandoned_log_uploads(store_, options_.source, options_.shard, stop);
   for (const std::string& object :
        catalog::list_log_waste(store_, options_.source, options_.shard, stop)) {
@@ -144,10 +147,11 @@ void LogShipper::open(std::stop_token stop) {
 void LogShipper::ship_events(std::stop_token stop) {
   for (const catalog::Event& event : spool_.events()) {
     const std::string text = catalog::encode(event);
-    store_.put_if_absent(
-        catalog::names::event(options_.source, options_.shard, event.lineage, event.id),
-        as_bytes(text), stop);
+    const std::string name =
+        catalog::names::event(options_.source, options_.shard, event.lineage, event.id);
+    store_.put_if_absent(name, as_bytes(text), stop);
     spool_.forget(event);
+    tell_stored(name);
     note_success();
   }
 }
@@ -184,6 +188,7 @@ void LogShipper::ship(const Spool::Sealed& sealed, bool again, std::stop_token s
     if (const auto stored = already_stored(sealed, end, stop)) {
       end = *stored;
       spool_.remove_first();
+      tell_stored(segment_name(sealed, generation_, store_.encrypts()));
       note_durable(lineage, end.offset, sealed.last);
       return;
     }
@@ -192,6 +197,7 @@ void LogShipper::ship(const Spool::Sealed& sealed, bool again, std::stop_token s
       store_segment(store_, sealed, end.chain, generation_, options_.compression_level, stop);
   end = {sealed.end, catalog::chain_end(stored.segment)};
   spool_.remove_first();
+  tell_stored(stored.object);
   metrics_.segment_stored(static_cast<std::uint64_t>(sealed.end - begin), stored.stored_bytes);
   note_durable(lineage, sealed.end, sealed.last);
   log::debug("segment stored", {{"begin", begin},
@@ -248,6 +254,12 @@ std::optional<LogShipper::ChainEnd> LogShipper::already_stored(const Spool::Seal
                             name));
   }
   return ChainEnd{sealed.end, catalog::chain_end(*found)};
+}
+
+void LogShipper::tell_stored(const std::string& object) const {
+  if (options_.stored) {
+    options_.stored(object);
+  }
 }
 
 /// A hole, or an overlap that no whole segment can fill: the stream is read again.

@@ -25,9 +25,12 @@ struct ShipperOptions {
   std::string source;
   std::string shard;
   int compression_level = 1;
+  bool allow_plaintext = false;  ///< Though what the repository has of the source is encrypted.
   /// The lease of the shard, which must outlive the shipper: nothing is written while it is not
   /// ours. Without one the shipper takes the shard's agent lock.
   const store::Lease* lease = nullptr;
+  /// Told of each segment and event that the repository has got.
+  std::function<void(const std::string& object)> stored{};
   std::chrono::milliseconds first_pause{500};  ///< Before a repository that failed is tried again …
   std::chrono::milliseconds longest_pause{10000};  ///< … growing to this.
 };
@@ -73,6 +76,7 @@ class LogShipper {
   std::optional<ChainEnd> already_stored(const Spool::Sealed& sealed, const ChainEnd& before,
                                          std::stop_token stop);
   void drop(const Spool::Sealed& sealed);
+  void tell_stored(const std::string& object) const;
   void note_durable(const std::string& lineage, std::int64_t offset, Timestamp arrived);
   void note_success();
   void note_failure(const Error& error);

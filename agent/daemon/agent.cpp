@@ -2,10 +2,13 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "catalog/catalog.h"
 #include "catalog/names.h"
 #include "catalog/repository.h"
+#include "daemon/copier.h"
 #include "daemon/term.h"
 #include "flow/pause.h"
+#include "flow/time_limit.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -16,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace keyrewind::daemon {
 namespace {
@@ -45,8 +49,15 @@ class Agent::Work {
         metrics_(metrics),
         clock_(clock),
         options_(std::move(options)),
+        catalog_(store, options_.source),
         spool_(options_.spool, options_.source, kOnlyShard),
         events_(spool_, clock) {}
+
+  void add_copy(const AgentCopy& copy, metrics::CopyMetrics& metrics) {
+    copiers_.push_back(std::make_unique<Copier>(
+        catalog_, copy.store, CopierOptions{.name = copy.name, .connections = copy.connections},
+        metrics, clock_));
+  }
 
   void run(const std::stop_token& stop) {
     if (!options_.lease.enabled) {
@@ -143,25 +154,57 @@ class Agent::Work {
     std::optional<Term> term;
     {
       const std::lock_guard lock(mutex_);
-      term.emplace(TermContext{store_, spool_, events_, lease, metrics_, clock_}, options_);
+      term.emplace(
+          TermContext{
+              .store = store_,
+              .spool = spool_,
+              .events = events_,
+              .lease = lease,
+              .metrics = metrics_,
+              .clock = clock_,
+              .log_stored =
+                  [this](const std::string& object) {
+                    for_each_copier([&](Copier& copier) { copier.notify_log(object); });
+                  },
+              .backup_stored =
+                  [this] { for_each_copier([](Copier& copier) { copier.notify_backup(); }); }},
+          options_);
       term_ = &*term;
     }
     metrics_.active(true);
+    for_each_copier([](Copier& copier) { copier.start(); });
     if (lease != nullptr) {
       log::info("lease taken", {{"generation", lease->generation()}});
     }
-    const auto finish = [&] {
+    const auto finish = [&](bool orderly) {
+      for_each_copier([](Copier& copier) { copier.stop(); });
+      if (orderly) {
+        finish_copies();
+      }
       metrics_.active(false);
       const std::lock_guard lock(mutex_);
       term_ = nullptr;
     };
     try {
       const Term::End end = term->run(stop);
-      finish();
+      finish(end == Term::End::stopped);
       return end;
     } catch (...) {
-      finish();
+      finish(false);
       throw;
+    }
+  }
+
+  /// What was stored at the very end goes into the copies, too, if they take it quickly.
+  void finish_copies() {
+    const flow::TimeLimit limit(options_.shutdown_patience / 2);
+    for_each_copier([&](Copier& copier) { copier.run_once(limit.token()); });
+  }
+
+  template <typename Do>
+  void for_each_copier(const Do& act) {
+    for (const auto& copier : copiers_) {
+      act(*copier);
     }
   }
 
@@ -188,14 +231,24 @@ class Agent::Work {
   AgentOptions options_;
   Term* term_ = nullptr;  ///< The present one.
 
+  const catalog::Catalog catalog_;
   backup::Spool spool_;
   EventNotes events_;
+  std::vector<std::unique_ptr<Copier>> copiers_;
   std::string last_failure_;
 };
 
 Agent::Agent(store::ObjectStore& store, AgentOptions options, metrics::AgentMetrics& metrics,
              const Clock& clock)
     : work_(std::make_unique<Work>(store, std::move(options), metrics, clock)) {}
+
+Agent::Agent(store::ObjectStore& store, const std::vector<AgentCopy>& copies, AgentOptions options,
+             metrics::AgentMetrics& metrics, metrics::CopyMetrics& copy_metrics, const Clock& clock)
+    : Agent(store, std::move(options), metrics, clock) {
+  for (const AgentCopy& copy : copies) {
+    work_->add_copy(copy, copy_metrics);
+  }
+}
 
 Agent::~Agent() = default;
 

@@ -3,12 +3,23 @@
 #include "base/clock.h"
 #include "daemon/agent_options.h"
 #include "metrics/agent_metrics.h"
+#include "metrics/copy_metrics.h"
 #include "store/object_store.h"
 
+#include <cstddef>
 #include <memory>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 namespace keyrewind::daemon {
+
+/// A further repository into which all goes that the first one gets.
+struct AgentCopy {
+  std::string name;
+  store::ObjectStore& store;  ///< Must outlive the agent.
+  std::size_t connections = 4;
+};
 
 /// The daemon: keeps a log attached to one shard for ever, stores it, and takes a snapshot whenever
 /// the lineage has none. design.md section 4 says how.
@@ -20,6 +31,9 @@ class Agent {
   /// All but `options` must outlive the agent. Throws what Spool's constructor throws.
   Agent(store::ObjectStore& store, AgentOptions options, metrics::AgentMetrics& metrics,
         const Clock& clock);
+  /// The same with copies, and what is told of them.
+  Agent(store::ObjectStore& store, const std::vector<AgentCopy>& copies, AgentOptions options,
+        metrics::AgentMetrics& metrics, metrics::CopyMetrics& copy_metrics, const Clock& clock);
   ~Agent();
 
   /// Works until `stop` is requested, then seals what was read, stores it and returns. Trouble with

@@ -14,13 +14,14 @@ using std::chrono::milliseconds;
 
 BaseKeeper::BaseKeeper(catalog::Catalog& catalog, const std::string& shard, EventNotes& events,
                        backup::DurablePoint& durable, metrics::AgentMetrics& metrics,
-                       const Clock& clock)
+                       const Clock& clock, std::function<void()> stored)
     : catalog_(catalog),
       shard_(shard),
       events_(events),
       durable_(durable),
       metrics_(metrics),
       clock_(clock),
+      stored_(std::move(stored)),
       taker_(catalog, shard, durable, metrics, clock) {}
 
 std::optional<milliseconds> BaseKeeper::since_last_sync(std::stop_token stop) const {
@@ -69,6 +70,7 @@ void BaseKeeper::start(const replica::Shard& shard, const Options& options,
   backup::BackupOptions backup;
   backup.source = replica::options_for(options.shard.source, nodes.front().address);
   backup.pipeline = options.pipeline;
+  backup.allow_plaintext = options.allow_plaintext;
   taker_.start(std::move(backup), std::move(target));
 }
 
@@ -110,6 +112,8 @@ void BaseKeeper::note_outcome() {
   }
   if (outcome->error) {
     log::warn("snapshot failed; the log goes on", {{"error", outcome->error->what()}});
+  } else if (stored_) {
+    stored_();
   }
   if (outcome->lineage == lineage_) {
     base_ = outcome->error ? Base::missing : Base::there;

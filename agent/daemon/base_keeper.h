@@ -11,7 +11,7 @@
 #include "replica/nodes.h"
 
 #include <chrono>
-#include <mutex>
+#include <functional>
 #include <optional>
 #include <set>
 #include <stop_token>
@@ -30,12 +30,14 @@ class BaseKeeper {
   struct Options {
     replica::ShardOptions shard;
     backup::PipelineOptions pipeline;
+    bool allow_plaintext = false;
     std::chrono::milliseconds min_interval{600000};  ///< The floor between two full syncs.
   };
 
-  /// The arguments must outlive the keeper.
+  /// The arguments must outlive the keeper. `stored` is told of each backup.
   BaseKeeper(catalog::Catalog& catalog, const std::string& shard, EventNotes& events,
-             backup::DurablePoint& durable, metrics::AgentMetrics& metrics, const Clock& clock);
+             backup::DurablePoint& durable, metrics::AgentMetrics& metrics, const Clock& clock,
+             std::function<void()> stored);
 
   /// Whether the floor allows a full sync now, backups of other runs included. If not, the first
   /// time, it is logged and noted as an event of `place`, if there is one. Throws
@@ -70,6 +72,7 @@ class BaseKeeper {
   backup::DurablePoint& durable_;
   metrics::AgentMetrics& metrics_;
   const Clock& clock_;
+  const std::function<void()> stored_;
   SnapshotTaker taker_;
   std::string lineage_;  ///< That is followed.
   Base base_ = Base::unknown;

@@ -111,9 +111,11 @@ class Term::Work {
                  {.source = options_.source,
                   .shard = kOnlyShard,
                   .compression_level = options_.pipeline.compression_level,
-                  .lease = lease_},
+                  .allow_plaintext = options_.allow_plaintext,
+                  .lease = lease_,
+                  .stored = context.log_stored},
                  metrics_, clock_),
-        bases_(catalog_, kOnlyShard, events_, durable_, metrics_, clock_) {
+        bases_(catalog_, kOnlyShard, events_, durable_, metrics_, clock_, context.backup_stored) {
     reload(options_);
     shipper_.on_break([this](const std::string& lineage) { place_.give_up(lineage); });
   }
@@ -202,6 +204,7 @@ class Term::Work {
   static BaseKeeper::Options base_options(const AgentOptions& options) {
     return {.shard = options.shard,
             .pipeline = options.pipeline,
+            .allow_plaintext = options.allow_plaintext,
             .min_interval = options.full_sync_min_interval};
   }
 

@@ -8,8 +8,10 @@
 #include "store/lease.h"
 #include "store/object_store.h"
 
+#include <functional>
 #include <memory>
 #include <stop_token>
+#include <string>
 
 namespace keyrewind::daemon {
 
@@ -21,6 +23,9 @@ struct TermContext {
   const store::Lease* lease;  ///< Nullptr: there is none, and one term for ever.
   metrics::AgentMetrics& metrics;
   const Clock& clock;
+  /// Told of each segment and event that the repository has got, and of each backup; by any thread.
+  std::function<void(const std::string& object)> log_stored{};
+  std::function<void()> backup_stored{};
 };
 
 /// A term of office: the time in which an agent reads and stores the log of a shard, until somebody

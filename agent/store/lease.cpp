@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/random.h"
 #include "flow/pause.h"
+#include "flow/time_limit.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -56,22 +57,6 @@ Error damaged(const std::string& name, std::string_view why) {
   return {Side::repository, ErrorKind::corrupt,
           fmt::format("lease {} is damaged: {}; if no agent is running, remove it", name, why)};
 }
-
-/// Requests a stop after some time, unless it goes before.
-class TimeLimit {
- public:
-  explicit TimeLimit(milliseconds limit)
-      : timer_([this, limit](const std::stop_token& stop) {
-          flow::pause(limit, stop);
-          source_.request_stop();
-        }) {}
-
-  std::stop_token token() const { return source_.get_token(); }
-
- private:
-  std::stop_source source_;
-  std::jthread timer_;
-};
 
 /// A lease that was got, as a lock.
 class LeaseLock final : public StoreLock {
@@ -275,7 +260,7 @@ void Lease::give_back() {
     return;
   }
   try {
-    const TimeLimit limit(kGiveBackTime);
+    const flow::TimeLimit limit(kGiveBackTime);
     write(generation_, true, limit.token());
   } catch (const Error&) {
     // It lapses.
