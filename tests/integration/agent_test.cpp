@@ -3,6 +3,7 @@
 #include "support/agent_run.h"
 #include "support/marks.h"
 #include "support/redis_server.h"
+#include "support/test_repository.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,7 +22,10 @@ using testing::IsEmpty;
 
 class Agent : public testing::TestWithParam<std::string> {
  protected:
-  void SetUp() override { require_server(GetParam()); }
+  void SetUp() override {
+    require_server(GetParam());
+    require_repository();
+  }
 };
 
 INSTANTIATE_TEST_SUITE_P(Servers, Agent, testing::ValuesIn(all_servers()),
@@ -122,7 +126,10 @@ TEST_P(AgentWithWaitaof, WaitsForTheRepository) {
 
 class AgentProcess : public testing::Test {
  protected:
-  void SetUp() override { require_server(kServer); }
+  void SetUp() override {
+    require_server(kServer);
+    require_repository();
+  }
 
   inline static const std::string kServer = "valkey-server-8.1";
 };
@@ -203,6 +210,7 @@ INSTANTIATE_TEST_SUITE_P(Acl, AgentRights,
 TEST_P(AgentRights, AreEnoughToFollowThroughKillsWithoutAFullSync) {
   const std::string server = "valkey-server-8.1";
   require_server(server);
+  require_repository();
   RedisServer source(quick_server(server));
   std::vector<std::string> command{"ACL", "SETUSER", "backup", "on", ">secret"};
   std::istringstream rights(GetParam());

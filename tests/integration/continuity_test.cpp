@@ -5,6 +5,7 @@
 #include "support/marks.h"
 #include "support/redis_server.h"
 #include "support/sentinel.h"
+#include "support/test_repository.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -53,7 +54,10 @@ void write(RedisServer& server, int round) {
 
 class Continuity : public testing::Test {
  protected:
-  void SetUp() override { require_server(kServer); }
+  void SetUp() override {
+    require_server(kServer);
+    require_repository();
+  }
 
   static void wait_until_attached(AgentRun& agent) {
     wait_until("a window", [&] { return agent.durable() >= 0; });

@@ -5,6 +5,7 @@
 #include "support/keyrewind.h"
 #include "support/marks.h"
 #include "support/redis_server.h"
+#include "support/test_repository.h"
 #include "support/workload.h"
 
 #include <gmock/gmock.h>
@@ -43,7 +44,10 @@ std::vector<std::string> options_for(const std::string& layout) {
 
 class MomentOn : public testing::TestWithParam<std::tuple<std::string, std::string>> {
  protected:
-  void SetUp() override { require_server(std::get<0>(GetParam())); }
+  void SetUp() override {
+    require_server(std::get<0>(GetParam()));
+    require_repository();
+  }
 };
 
 INSTANTIATE_TEST_SUITE_P(Servers, MomentOn,
@@ -110,6 +114,7 @@ class Moment : public testing::Test {
  protected:
   void SetUp() override {
     require_server("redis-server-7.0");
+    require_repository();
     if (IsSkipped() || HasFatalFailure()) {
       return;
     }
@@ -152,11 +157,11 @@ class Moment : public testing::Test {
     return fresh.cli({"GET", "key"});
   }
 
-  /// The objects of the log, in order.
+  /// The segments of the log, in order.
   std::vector<std::string> segments() const {
     std::vector<std::string> found;
     for (const std::string& file : user().files()) {
-      if (file.find("/log/") != std::string::npos) {
+      if (file.find("/log/") != std::string::npos && !file.ends_with(".index")) {
         found.push_back(file);
       }
     }
@@ -276,9 +281,9 @@ TEST_F(Moment, BeforeAFlippedSegmentIsRestoredAndNotBehindIt) {
   ASSERT_EQ(agent().stop(), ExitResult{});
   ASSERT_GE(segments().size(), 3U);
   const std::string damaged = *std::prev(segments().end(), 2);
-  std::string content = read_text(user().repository() / damaged);
+  std::string content = user().store().read(damaged);
   content[content.size() / 8] ^= 1;
-  write_text(user().repository() / damaged, content);
+  user().store().write(damaged, content);
 
   const RunResult refused = restore(at_offset(last), {"--layout", "aof"});
   EXPECT_EQ(refused.status, 8);
@@ -295,7 +300,7 @@ TEST_F(Moment, BeforeAMissingSegmentIsRestoredAndNotBehindIt) {
   ASSERT_EQ(agent().stop(), ExitResult{});
   const std::vector<std::string> all = segments();
   ASSERT_GE(all.size(), 3U);
-  fs::remove(user().repository() / *std::prev(all.end(), 2));
+  user().store().remove(*std::prev(all.end(), 2));
 
   for (const std::string& at : {at_offset(last), std::string("latest")}) {
     const RunResult refused = restore(at, {"--layout", "aof"});
@@ -452,8 +457,14 @@ TEST_F(Moment, IsExportedAsAnRdb) {
 }
 
 TEST(MomentWithoutABackup, IsNoFailureOnlyIfAskedFor) {
+  require_repository();
+  if (IsSkipped() || HasFatalFailure()) {
+    return;
+  }
   const Keyrewind user("unix:///nowhere");
-  fs::create_directory(user.repository());
+  if (repository_kind() == RepositoryKind::file) {
+    fs::create_directory(user.repository());
+  }
   const std::string target = (user.folder() / "data").string();
 
   EXPECT_EQ(user.run({"restore", "--target", target, "--at", "latest"}).status, 4);

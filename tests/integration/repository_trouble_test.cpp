@@ -5,16 +5,19 @@
 #include "daemon/agent.h"
 #include "metrics/agent_metrics.h"
 #include "replica/address.h"
-#include "store/file_store.h"
+#include "storage/open.h"
 #include "support/agent_run.h"
 #include "support/faulty_store.h"
 #include "support/marks.h"
 #include "support/redis_server.h"
+#include "support/test_repository.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -27,14 +30,37 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 const std::string kServer = "valkey-server-8.1";
+constexpr std::chrono::milliseconds kLeaseTime{2000};
+
+/// The test's repository, opened in this process.
+std::unique_ptr<store::ObjectStore> open_store(const TestRepository& repository,
+                                               const Clock& clock) {
+  storage::StorageOptions options{.url = repository.url()};
+  if (repository.bucket()) {
+    const S3Client& client = repository.bucket()->client();
+    options.s3.endpoint = client.endpoint();
+    options.s3.path_style = true;
+    options.s3.credentials = {.access_key_id = client.keys().access_key,
+                              .secret_access_key = Secret(client.keys().secret_key)};
+    options.s3.lock_ttl = kLeaseTime;
+  }
+  if (repository_kind() == RepositoryKind::s3_age) {
+    options.identities = codec::parse_age_identities(read_text(repository.identity_file()));
+    options.recipients = {options.identities.front().recipient()};
+  }
+  return storage::open(options, clock);
+}
 
 /// An agent in this process, so that its store can be disturbed; what it stored is restored by the
-/// program, from the same folder.
+/// program, from the same repository.
 class AgentHere {
  public:
   AgentHere(RedisServer& source, std::uint64_t spool_bytes,
             std::chrono::milliseconds segment_age = std::chrono::milliseconds(100))
-      : run_(source.url()), folder_(run_.user().repository()), store_(folder_), metrics_("orders") {
+      : run_(source.url()),
+        repository_(open_store(run_.user().store(), clock_)),
+        store_(*repository_),
+        metrics_("orders") {
     daemon::AgentOptions options;
     options.source = "orders";
     options.shard.source.address = replica::parse_address(source.url());
@@ -45,6 +71,7 @@ class AgentHere {
     options.full_sync_min_interval = std::chrono::milliseconds(0);
     options.watch_interval = std::chrono::milliseconds(200);
     options.merge_interval = std::chrono::milliseconds(300);
+    options.lease.ttl = kLeaseTime;
     agent_.emplace(store_, options, metrics_, clock_);
     thread_ = std::jthread([this](const std::stop_token& stop) {
       try {
@@ -77,10 +104,10 @@ class AgentHere {
   }
 
  private:
-  AgentRun run_;
-  store::FileStore folder_;
-  FaultyStore store_;
   SystemClock clock_;
+  AgentRun run_;
+  std::unique_ptr<store::ObjectStore> repository_;
+  FaultyStore store_;
   metrics::AgentMetrics metrics_;
   std::optional<daemon::Agent> agent_;
   std::string end_;
@@ -105,7 +132,10 @@ void write_megabytes(RedisServer& server, int megabytes) {
 
 class RepositoryTrouble : public testing::Test {
  protected:
-  void SetUp() override { require_server(kServer); }
+  void SetUp() override {
+    require_server(kServer);
+    require_repository();
+  }
 
   static void expect_restorable(const AgentRun& run, const Mark& mark) {
     RedisServer restored = run.restored("offset:" + std::to_string(mark.offset), kServer);
@@ -215,6 +245,10 @@ INSTANTIATE_TEST_SUITE_P(Call, RepositoryFailsEvery, testing::Values(7, 11, 16),
 
 TEST_P(RepositoryFailsEvery, AndNothingIsLost) {
   require_server(kServer);
+  require_repository();
+  if (IsSkipped() || HasFatalFailure()) {
+    return;
+  }
   RedisServer source(quick_server(kServer));
   AgentHere agent(source, 1U << 30U);
   wait_until("a window", [&] { return agent.run().durable() >= 0; });

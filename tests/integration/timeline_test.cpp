@@ -3,6 +3,7 @@
 #include "support/agent_run.h"
 #include "support/marks.h"
 #include "support/redis_server.h"
+#include "support/test_repository.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -19,7 +20,10 @@ using testing::StartsWith;
 
 class TimelineOf : public testing::TestWithParam<std::string> {
  protected:
-  void SetUp() override { require_server(GetParam()); }
+  void SetUp() override {
+    require_server(GetParam());
+    require_repository();
+  }
 };
 
 INSTANTIATE_TEST_SUITE_P(Servers, TimelineOf, testing::ValuesIn(all_servers()),

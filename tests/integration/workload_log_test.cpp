@@ -4,6 +4,7 @@
 #include "support/agent_run.h"
 #include "support/marks.h"
 #include "support/redis_server.h"
+#include "support/test_repository.h"
 #include "support/workload.h"
 
 #include <gmock/gmock.h>
@@ -20,7 +21,10 @@ using testing::IsEmpty;
 
 class WorkloadLog : public testing::TestWithParam<std::string> {
  protected:
-  void SetUp() override { require_server(GetParam()); }
+  void SetUp() override {
+    require_server(GetParam());
+    require_repository();
+  }
 
   static void expect_restorable(const AgentRun& agent, const std::vector<Mark>& marks) {
     for (const Mark& mark : marks) {

@@ -41,7 +41,8 @@ void wait_until(const std::string& what, const std::function<bool()>& holds, mil
   }
 }
 
-AgentRun::AgentRun(const std::string& address, AgentSetup setup) : user_(address) {
+AgentRun::AgentRun(const std::string& address, AgentSetup setup, RepositoryKind kind)
+    : user_(address, "", kind) {
   configure(address, setup);
 }
 
@@ -52,17 +53,16 @@ void AgentRun::configure(const std::string& address, const AgentSetup& setup) {
                   "  name: orders\n"
                   "  address: {}\n"
                   "  read_from: {}\n"
-                  "repository:\n"
-                  "  url: file://{}\n"
-                  "{}",
-                  address, setup.read_from, user_.repository().string(), yaml_of(setup, spool())));
+                  "{}{}",
+                  address, setup.read_from, user_.store().yaml(), yaml_of(setup, spool())));
 }
 
-void AgentRun::start() {
+void AgentRun::start(const std::vector<std::pair<std::string, std::string>>& env) {
   process_.reset();
   process_.emplace(ProcessOptions{
       .command = {KEYREWIND_PROGRAM, "agent", "-v", "-c", user_.config_file().string(),
                   "--metrics-file", (user_.folder() / "metrics.prom").string()},
+      .env = env,
       .err_file = user_.folder() / "agent.log"});
 }
 
@@ -81,11 +81,8 @@ std::string AgentRun::log() const {
 }
 
 std::int64_t AgentRun::durable() const {
-  if (!std::filesystem::exists(user_.repository())) {
-    return -1;
-  }
-  // "…/log/<begin>-<end>-<time>-<level>.aof.zst" and "…/snapshots/<offset>-<id>.rdb.zst", as
-  // FORMAT.md says.
+  // "…/log/<begin>-<end>-<time>-….aof.zst" and "…/snapshots/<offset>-<id>.rdb.zst", either with
+  // ".age" behind it, as FORMAT.md says.
   constexpr std::size_t kDigits = 20;
   bool committed = false;
   std::int64_t snapshot = -1;
@@ -96,7 +93,8 @@ std::int64_t AgentRun::durable() const {
         committed || (file.find("/commits/") != std::string::npos && file.ends_with(".json"));
     if (file.find("/snapshots/") != std::string::npos) {
       snapshot = std::stoll(name.substr(0, kDigits));
-    } else if (file.find("/log/") != std::string::npos && name.ends_with(".aof.zst")) {
+    } else if (file.find("/log/") != std::string::npos &&
+               name.find(".aof.zst") != std::string::npos) {
       newest = std::max(newest, {name.substr(2 * kDigits + 2, 16),
                                  std::stoll(name.substr(kDigits + 1, kDigits))});
     }

@@ -11,6 +11,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace keyrewind::test {
@@ -34,15 +35,20 @@ struct AgentSetup {
 /// one spool.
 class AgentRun {
  public:
-  explicit AgentRun(const std::string& address, AgentSetup setup = {});
+  explicit AgentRun(const std::string& address, AgentSetup setup = {},
+                    RepositoryKind kind = repository_kind());
 
   const Keyrewind& user() const noexcept { return user_; }
+
+  /// What is changed of it holds from the next `configure` on.
+  TestRepository& store() noexcept { return user_.store(); }
   std::filesystem::path spool() const { return user_.folder() / "spool"; }
 
   /// Another configuration for the next start or reload.
   void configure(const std::string& address, const AgentSetup& setup);
 
-  void start();
+  /// With `env` added to its environment.
+  void start(const std::vector<std::pair<std::string, std::string>>& env = {});
   /// SIGTERM, and waits; gives how it ended.
   ExitResult stop();
   void kill();

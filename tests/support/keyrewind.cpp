@@ -12,8 +12,10 @@ namespace keyrewind::test {
 
 namespace fs = std::filesystem;
 
-Keyrewind::Keyrewind(const std::string& address, const std::string& more) {
-  configure(address, repository(), more);
+Keyrewind::Keyrewind(const std::string& address, const std::string& more, RepositoryKind kind)
+    : repository_(folder_.path(), kind) {
+  configure(fmt::format("version: 1\nsource:\n  name: orders\n  address: {}\n{}{}", address, more,
+                        repository_.yaml()));
 }
 
 void Keyrewind::configure(const std::string& yaml) const {
@@ -44,17 +46,6 @@ nlohmann::json Keyrewind::json(std::vector<std::string> words) const {
         fmt::format("{} ended with {}: {}", words.front(), result.status, result.err));
   }
   return nlohmann::json::parse(result.out);
-}
-
-std::vector<std::string> Keyrewind::files() const {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::recursive_directory_iterator(repository())) {
-    if (entry.is_regular_file() && entry.path().extension() != ".lock") {
-      names.push_back(entry.path().lexically_relative(repository()).string());
-    }
-  }
-  std::ranges::sort(names);
-  return names;
 }
 
 fs::path Keyrewind::file(const std::string& ending) const {

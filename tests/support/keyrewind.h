@@ -2,6 +2,7 @@
 
 #include "support/process.h"
 #include "support/temp_dir.h"
+#include "support/test_repository.h"
 
 #include <nlohmann/json.hpp>
 
@@ -14,12 +15,19 @@ namespace keyrewind::test {
 /// The program as a user has it: one configuration file, one repository, commands.
 class Keyrewind {
  public:
-  /// Backs `address` up to a fresh folder repository. `more` is added to the configuration's YAML.
-  explicit Keyrewind(const std::string& address, const std::string& more = "");
+  /// Backs `address` up to a fresh repository. `more` is added to the configuration's YAML, behind
+  /// the source's address.
+  explicit Keyrewind(const std::string& address, const std::string& more = "",
+                     RepositoryKind kind = repository_kind());
 
-  /// Where everything of this user is; `repository()` is below it and not there at first.
+  /// Where everything of this user is; `repository()`, if that is a folder, is below it and not
+  /// there at first.
   const std::filesystem::path& folder() const noexcept { return folder_.path(); }
-  std::filesystem::path repository() const { return folder_ / "repository"; }
+  std::filesystem::path repository() const { return repository_.folder(); }
+
+  /// The repository, whatever it is.
+  const TestRepository& store() const noexcept { return repository_; }
+  TestRepository& store() noexcept { return repository_; }
   std::filesystem::path config_file() const { return folder_ / "config.yaml"; }
 
   /// Writes another configuration: the whole YAML.
@@ -42,8 +50,8 @@ class Keyrewind {
   /// How many backups `list` shows.
   std::size_t backups() const { return json({"list"})["backups"].size(); }
 
-  /// All files of the repository by relative name, sorted, without locks.
-  std::vector<std::string> files() const;
+  /// All objects of the repository by name, sorted, without locks.
+  std::vector<std::string> files() const { return repository_.names(); }
 
   /// The one file of the repository whose name ends so; throws if there is not exactly one.
   std::filesystem::path file(const std::string& ending) const;
@@ -52,6 +60,7 @@ class Keyrewind {
   std::vector<std::string> command(const std::vector<std::string>& words) const;
 
   TempDir folder_;
+  TestRepository repository_;
 };
 
 /// The content of a file, and its replacement by another.
