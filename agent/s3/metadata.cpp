@@ -21,7 +21,7 @@ using std::chrono::milliseconds;
 
 constexpr int kTries = 2;
 constexpr milliseconds kBetweenTries{200};
-constexpr std::uint64_t kMaxAnswer = 64 * 1024;
+constexpr std::uint64_t kMaxAnswer = 64U << 10;
 
 /// "Container credential provider", AWS SDKs and Tools Reference Guide.
 constexpr const char* kEcsEndpoint = "http://169.254.170.2";

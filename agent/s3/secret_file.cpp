@@ -14,7 +14,7 @@
 namespace keyrewind::s3 {
 namespace {
 
-constexpr std::uint64_t kMaxWordBytes = 64 * 1024;
+constexpr std::uint64_t kMaxWordBytes = 64U << 10;
 
 }  // namespace
 

@@ -10,7 +10,7 @@
 namespace keyrewind::s3 {
 namespace {
 
-constexpr std::uint64_t kMaxFileBytes = 1 << 20;
+constexpr std::uint64_t kMaxFileBytes = 1U << 20;
 
 std::size_t indent_of(std::string_view line) {
   return std::min(line.find_first_not_of(" \t"), line.size());

@@ -17,7 +17,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::uint64_t kMaxAnswer = 256 * 1024;
+constexpr std::uint64_t kMaxAnswer = 256U << 10;
 
 /// The partitions of AWS whose endpoints have another domain, by how their regions begin.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kDomains = {{

@@ -393,6 +393,59 @@ TEST_F(CredentialChainTest, UsesTheOldOnesOnIfARefreshFailsAndWarnsOnce) {
   EXPECT_EQ(get().expires, clock_.now() + hours(1));
 }
 
+TEST_F(CredentialChainTest, DoesNotUseTheOldOnesBeyondTheirEndBecauseARefreshFailedJustBefore) {
+  bool down = false;
+  HttpServer sts([&](const HttpRequest&) {
+    return down ? HttpAnswer{.status = 503} : HttpAnswer{.body = sts_answer(kWeb, "ASIA")};
+  });
+  set_web_identity(sts.url());
+  get();
+
+  down = true;
+  clock_.advance(minutes(60) - seconds(10));
+  EXPECT_EQ(get().expires, clock_.now() + seconds(10));
+
+  down = false;
+  clock_.advance(seconds(10));
+  EXPECT_EQ(get().expires, clock_.now() + hours(1));
+}
+
+TEST_F(CredentialChainTest, WarnsAgainIfItFailsAgainLater) {
+  bool down = false;
+  HttpServer sts([&](const HttpRequest&) {
+    return down ? HttpAnswer{.status = 503} : HttpAnswer{.body = sts_answer(kWeb, "ASIA")};
+  });
+  set_web_identity(sts.url());
+  get();
+
+  for (int i = 0; i < 2; ++i) {
+    down = true;
+    clock_.advance(minutes(56));
+    get();
+    down = false;
+    clock_.advance(minutes(1));
+    get();
+  }
+
+  EXPECT_EQ(count(logged(), " warn "), 2);
+}
+
+TEST_F(CredentialChainTest, NeverBecomesSomebodyElse) {
+  write_default_profile();
+  EXPECT_EQ(get().access_key_id, "AKIDPROFILE");
+  HttpServer pod({{.body = metadata_answer("ASIAPOD")}});
+  environment_["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = pod.url();
+
+  std::filesystem::remove(dir_ / ".aws/credentials");
+  const Credentials kept = get();
+  EXPECT_EQ(kept.access_key_id, "AKIDPROFILE");
+  EXPECT_THAT(logged(), HasSubstr("has no credentials any more"));
+
+  chain_->refuse(kept);
+  EXPECT_EQ(failure().kind(), ErrorKind::denied);
+  EXPECT_TRUE(pod.requests().empty());
+}
+
 TEST_F(CredentialChainTest, FetchesAnewOnceTheStoreRefusedThem) {
   HttpServer sts([&, n = 0](const HttpRequest&) mutable {
     return HttpAnswer{.body = sts_answer(kWeb, fmt::format("ASIA{}", n++))};

@@ -268,6 +268,50 @@ TEST_F(InstanceTest, IsKeptOnceItHasAnswered) {
   EXPECT_EQ(failure().kind(), ErrorKind::unavailable);
 }
 
+/// Before anything is known of it, as on a machine that may be none of AWS's.
+class UnknownInstanceTest : public InstanceTest {
+ protected:
+  UnknownInstanceTest() : instance_(Variables(options().environment)) {}
+
+  std::optional<Found> find_at(const HttpServer& server) {
+    environment_["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = server.url();
+    return instance_.find({});
+  }
+
+  InstanceMetadata instance_;
+};
+
+TEST_F(UnknownInstanceTest, IsTakenForNoneIfItDoesNotAnswer) {
+  HttpServer server(
+      {{.fault = HttpFault::close_after_body}, {.fault = HttpFault::close_after_body}});
+
+  EXPECT_FALSE(find_at(server));
+  EXPECT_THAT(instance_.place(), HasSubstr("does not answer"));
+}
+
+TEST_F(UnknownInstanceTest, IsTakenForNoneIfItKnowsNoToken) {
+  HttpServer server(std::vector<HttpAnswer>{{.status = 404}});
+
+  EXPECT_FALSE(find_at(server));
+  EXPECT_THAT(instance_.place(), HasSubstr("404"));
+}
+
+TEST_F(UnknownInstanceTest, IsKnownOnceItGaveAToken) {
+  bool down = false;
+  HttpServer server(service(down));
+  EXPECT_TRUE(find_at(server));
+
+  HttpServer gone({{.fault = HttpFault::close_after_body}, {.fault = HttpFault::close_after_body}});
+
+  EXPECT_THROW(find_at(gone), Error);
+}
+
+TEST_F(UnknownInstanceTest, IsUnavailableIfItStumbles) {
+  HttpServer server({{.status = 500}, {.status = 500}});
+
+  EXPECT_THROW(find_at(server), Error);
+}
+
 TEST_F(InstanceTest, IsNotAskedIfItIsTurnedOff) {
   HttpServer server(service());
   use(server);

@@ -142,6 +142,18 @@ TEST(Signer, TakesNoNoticeOfTheOrderTheCaseAndTheBlanksOfHeaders) {
             authorization(request("GET", url, {{"X-A", " b c "}, {"range", "\tbytes=0-9 "}})));
 }
 
+TEST(Signer, JoinsHeadersOfOneNameInTheirOrder) {
+  const std::string url = "https://example.amazonaws.com/";
+
+  // get-header-key-duplicate of the test suite of AWS.
+  EXPECT_THAT(test_suite_authorization(request(
+                  "GET", url,
+                  {{"My-Header1", "value2"}, {"My-Header1", "value2"}, {"My-Header1", "value1"}})),
+              EndsWith("c9d5ea9f3f72853aea855b47ea873832890dbdd183b4468f858259531a5138ea"));
+  EXPECT_EQ(authorization(request("GET", url, {{"x-a", "b "}, {"x-b", "c"}, {"X-A", " a"}})),
+            authorization(request("GET", url, {{"x-a", "b,a"}, {"x-b", "c"}})));
+}
+
 TEST(Signer, SortsAQueryByNameBeforeValue) {
   const std::string url = "https://b.example/k?";
 
