@@ -233,6 +233,13 @@ Commit Writer::commit(const Manifest& manifest, std::stop_token stop) {
     throw Error(Side::repository, ErrorKind::failed,
                 fmt::format("object {} is there already", commit.manifest.name));
   }
+  if (!lock_->held()) {
+    // Whoever has it now takes what we have stored for a leftover.
+    throw Error(Side::repository, ErrorKind::busy,
+                fmt::format("the lock of '{}' was lost to another run meanwhile; this backup is "
+                            "given up",
+                            commit.source));
+  }
   for (int attempt = 0; attempt < kCommitAttempts; ++attempt) {
     commit.sequence = ++last_sequence_;
     const std::string name = names::commit(commit.source, commit.sequence, commit.id);

@@ -61,12 +61,15 @@ Error damaged(const std::string& name, std::string_view why) {
 /// A lease that was got, as a lock.
 class LeaseLock final : public StoreLock {
  public:
-  explicit LeaseLock(std::unique_ptr<Lease> lease) : lease_(std::move(lease)) {}
+  LeaseLock(std::unique_ptr<Lease> lease, milliseconds ttl) : lease_(std::move(lease)), ttl_(ttl) {}
 
-  bool held() const override { return lease_->state() == LeaseState::ours; }
+  bool held() const override {
+    return lease_->wait_while(LeaseState::unknown, ttl_, {}) == LeaseState::ours;
+  }
 
  private:
   const std::unique_ptr<Lease> lease_;
+  const milliseconds ttl_;
 };
 
 }  // namespace
@@ -334,7 +337,7 @@ std::unique_ptr<StoreLock> try_lease_lock(ObjectStore& store, const std::string&
     }
     lease->wait_while(lease->state(), milliseconds(50), stop);
   }
-  return std::make_unique<LeaseLock>(std::move(lease));
+  return std::make_unique<LeaseLock>(std::move(lease), ttl);
 }
 
 }  // namespace keyrewind::store

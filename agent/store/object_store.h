@@ -69,7 +69,8 @@ class StoreLock {
   virtual ~StoreLock() = default;
 
   /// Whether it still is: a lock that lapses may have been lost to somebody else meanwhile, who
-  /// then works on. Asked before what nobody else may do at the same time.
+  /// then works on. Asked before what nobody else may do at the same time; it may wait for a store
+  /// that does not answer just now.
   virtual bool held() const { return true; }
 };
 

@@ -28,6 +28,18 @@ class FaultyStore::FaultyUpload final : public store::Upload {
   const std::unique_ptr<store::Upload> inner_;
 };
 
+class FaultyStore::FaultyLock final : public store::StoreLock {
+ public:
+  FaultyLock(const std::atomic<bool>& lost, std::unique_ptr<store::StoreLock> inner)
+      : lost_(lost), inner_(std::move(inner)) {}
+
+  bool held() const override { return !lost_ && inner_->held(); }
+
+ private:
+  const std::atomic<bool>& lost_;
+  const std::unique_ptr<store::StoreLock> inner_;
+};
+
 FaultyStore::FaultyStore(store::ObjectStore& inner, Fault fault) : inner_(inner), fault_(fault) {}
 
 void FaultyStore::set(Fault fault) {
@@ -163,7 +175,7 @@ std::unique_ptr<store::StoreLock> FaultyStore::try_lock(const std::string& name,
   const std::uint64_t number = begin();
   std::unique_ptr<store::StoreLock> result = inner_.try_lock(name, stop);
   end(number);
-  return result;
+  return result ? std::make_unique<FaultyLock>(locks_lost_, std::move(result)) : nullptr;
 }
 
 std::uint64_t FaultyStore::begin() const {

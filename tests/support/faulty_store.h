@@ -44,6 +44,9 @@ class FaultyStore final : public store::ObjectStore {
   /// Lets somebody else do something to the store just before call `call`, counted as above.
   void meanwhile(std::uint64_t call, std::function<void()> action);
 
+  /// From now on the locks that were taken are somebody else's.
+  void lose_locks() { locks_lost_ = true; }
+
   /// Calls since the last `set`.
   std::uint64_t calls() const noexcept { return calls_; }
 
@@ -75,6 +78,7 @@ class FaultyStore final : public store::ObjectStore {
 
  private:
   class FaultyUpload;
+  class FaultyLock;
 
   /// Counts a call and returns its number. Throws if it is to fail before anything happens.
   std::uint64_t begin() const;
@@ -88,6 +92,7 @@ class FaultyStore final : public store::ObjectStore {
   mutable std::mutex mutex_;  ///< Guards fault_: an agent's threads go on while a test sets it.
   mutable std::condition_variable changed_;
   Fault fault_;
+  std::atomic<bool> locks_lost_{false};
   std::uint64_t meanwhile_call_ = 0;
   std::function<void()> meanwhile_;
   mutable std::atomic<std::uint64_t> calls_{0};

@@ -365,6 +365,18 @@ TEST_P(FaultyWriterTest, IsCommittedEvenIfTheAnswerWasLost) {
   EXPECT_GE(committed, 2);  // The manifest's and the commit's put.
 }
 
+TEST(Writer, CommitsNothingOnceItsLockIsLost) {
+  store::MemoryStore store;
+  test::FaultyStore faulty(store);
+  Catalog catalog(faulty, "orders");
+  const test::ManualClock clock(test::sample_time());
+  Writer writer(catalog, clock, {});
+  faulty.lose_locks();
+  EXPECT_EQ(failure_of([&] { test::write_backup(catalog, writer, clock); }).kind(),
+            ErrorKind::busy);
+  EXPECT_THAT(catalog.list({}), IsEmpty());
+}
+
 TEST_P(FaultyWriterTest, ThrowsWhatHappenedIfTheOutcomeStaysUnknown) {
   Writer writer(faulty_catalog(), clock(), {});
   faulty().set({.mode = Fault::Mode::fail_before, .call = 0, .kind = ErrorKind::denied});
