@@ -218,6 +218,7 @@ void MultipartUpload::check_completed() {
                 fmt::format("{}: object {} has {} bytes at the store, of {} that were sent",
                             objects_->place().url(), name_, there->bytes, bytes_));
   }
+  objects_->lock_if_needed(name_, *there, ending_.get_token());
 }
 
 void MultipartUpload::abort() noexcept {

@@ -5,6 +5,7 @@
 #include "codec/sha256.h"
 #include "s3/base64.h"
 #include "s3/signer.h"
+#include "s3/xml.h"
 
 #include <fmt/format.h>
 
@@ -54,6 +55,10 @@ ObjectHeaders::ObjectHeaders(const S3Options& options, bool checksums, const Clo
       clock_(clock),
       customer_key_(customer_key_headers(options)) {}
 
+std::string ObjectHeaders::retention() const {
+  return write_retention(lock_mode_, retained_until());
+}
+
 http::Headers ObjectHeaders::for_new(ObjectKind kind) const {
   http::Headers headers = customer_key_;
   add_encryption(headers);
@@ -90,7 +95,7 @@ std::string ObjectHeaders::add_checksum(http::Headers& headers, ByteView body,
     headers.emplace_back("x-amz-checksum-sha256", checksum);
     return checksum;
   }
-  if (kind != ObjectKind::record && !lock_mode_.empty()) {
+  if (kind != ObjectKind::record && locks()) {
     headers.push_back(content_md5(body));
   }
   return "";
@@ -107,12 +112,15 @@ void ObjectHeaders::add_encryption(http::Headers& headers) const {
 }
 
 void ObjectHeaders::add_lock(http::Headers& headers) const {
-  if (lock_mode_.empty()) {
+  if (!locks()) {
     return;
   }
   headers.emplace_back("x-amz-object-lock-mode", lock_mode_);
-  headers.emplace_back("x-amz-object-lock-retain-until-date",
-                       to_rfc3339(clock_.now() + lock_duration_));
+  headers.emplace_back("x-amz-object-lock-retain-until-date", retained_until());
+}
+
+std::string ObjectHeaders::retained_until() const {
+  return to_rfc3339(clock_.now() + lock_duration_);
 }
 
 std::pair<std::string, std::string> content_md5(ByteView body) {

@@ -39,6 +39,12 @@ class ObjectHeaders {
 
   bool checksums() const noexcept { return checksums_; }
 
+  /// Whether objects other than records are locked.
+  bool locks() const noexcept { return !lock_mode_.empty(); }
+
+  /// The body of the request that locks an object which is there.
+  std::string retention() const;
+
   /// Of what creates an object: PUT, CreateMultipartUpload, CopyObject.
   http::Headers for_new(ObjectKind kind) const;
 
@@ -55,6 +61,7 @@ class ObjectHeaders {
  private:
   void add_encryption(http::Headers& headers) const;
   void add_lock(http::Headers& headers) const;
+  std::string retained_until() const;
 
   const std::string encryption_;
   const std::string kms_key_id_;

@@ -162,7 +162,8 @@ std::optional<ObjectHead> Objects::head(const std::string& name, std::stop_token
         fmt::format("{}: head {}: the store does not say how long it is", place().url(), name));
   }
   return ObjectHead{*bytes, answer.response.header(kUploadHeader),
-                    !answer.response.header(kDataHeader).empty()};
+                    !answer.response.header(kDataHeader).empty(),
+                    !answer.response.header("x-amz-object-lock-mode").empty()};
 }
 
 void Objects::remove(const std::string& name, std::stop_token stop) {
@@ -171,6 +172,22 @@ void Objects::remove(const std::string& name, std::stop_token stop) {
                   .method = "DELETE",
                   .name = name,
                   .expected = {404}},
+                 stop);
+}
+
+void Objects::lock_if_needed(const std::string& name, const ObjectHead& head,
+                             std::stop_token stop) {
+  if (!headers_.locks() || head.locked) {
+    return;
+  }
+  const std::string body = headers_.retention();
+  requests_.send({.operation = "lock",
+                  .action = "s3:PutObjectRetention",
+                  .method = "PUT",
+                  .name = name,
+                  .query = {{"retention", ""}},
+                  .headers = {{"content-type", "application/xml"}, content_md5(as_bytes(body))},
+                  .body = as_bytes(body)},
                  stop);
 }
 

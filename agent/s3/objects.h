@@ -20,6 +20,7 @@ struct ObjectHead {
   std::uint64_t bytes = 0;
   std::string upload;  ///< The value of kUploadHeader.
   bool is_data = false;
+  bool locked = false;
 };
 
 /// Whether conditional writes do what they promise, and how they must be asked for.
@@ -47,6 +48,9 @@ class Objects {
             std::stop_token stop);
   std::optional<ObjectHead> head(const std::string& name, std::stop_token stop);
   void remove(const std::string& name, std::stop_token stop);
+
+  /// Locks an object that should be and is not: Ceph's gateway forgets it of multipart uploads.
+  void lock_if_needed(const std::string& name, const ObjectHead& head, std::stop_token stop);
 
   std::optional<store::Record> read_record(const std::string& name, std::stop_token stop);
   std::optional<std::string> swap_record(const std::string& name, ByteView content,

@@ -117,6 +117,7 @@ class ServerCopy {
       to_.remove(name_, stop_);
       throw failed(ErrorKind::corrupt, "became another size while it was copied");
     }
+    to_.lock_if_needed(name_, *there, stop_);
   }
 
   http::Headers new_object_headers() const {

@@ -196,6 +196,14 @@ std::string write_delete(const std::vector<std::string>& keys) {
   return to_text(document);
 }
 
+std::string write_retention(const std::string& mode, const std::string& until) {
+  pugi::xml_document document;
+  pugi::xml_node root = begin(document, "Retention");
+  root.append_child("Mode").text().set(mode.c_str());
+  root.append_child("RetainUntilDate").text().set(until.c_str());
+  return to_text(document);
+}
+
 std::string write_complete(const std::vector<SentPart>& parts) {
   pugi::xml_document document;
   pugi::xml_node root = begin(document, "CompleteMultipartUpload");

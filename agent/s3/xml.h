@@ -65,6 +65,9 @@ std::vector<FailedDelete> read_delete_result(ByteView body);
 /// The body of DeleteObjects, which is to tell of failures only.
 std::string write_delete(const std::vector<std::string>& keys);
 
+/// The body of PutObjectRetention; `until` is in RFC 3339.
+std::string write_retention(const std::string& mode, const std::string& until);
+
 struct SentPart {
   std::string etag;      ///< As the store gave it.
   std::string checksum;  ///< Base64 of its SHA-256, or empty.

@@ -57,6 +57,7 @@ class FakeS3 {
     bool no_conditions = false;  ///< 501.
     bool no_batch_delete = false;
     bool no_copy = false;
+    bool forgets_locks = false;  ///< Of multipart uploads.
     std::size_t page = 1000;
   };
 
@@ -267,12 +268,19 @@ class FakeS3 {
     if (query.contains("uploads")) {
       const std::string id = fmt::format("id-{}", ++last_upload_);
       uploads_[id] = {object_key, kept_headers(request), {}};
+      if (habits_.forgets_locks) {
+        uploads_[id].headers.erase("x-amz-object-lock-mode");
+      }
       return {.body = fmt::format("<InitiateMultipartUploadResult><UploadId>{}</UploadId>"
                                   "</InitiateMultipartUploadResult>",
                                   id)};
     }
     if (query.contains("uploadId")) {
       return answer_upload(request, object_key, query);
+    }
+    if (query.contains("retention")) {
+      objects_.at(object_key).headers["x-amz-object-lock-mode"] = "by retention";
+      return {};
     }
     if (request.method == "PUT") {
       return request.has_header("x-amz-copy-source") ? copy(request, object_key)
@@ -292,7 +300,7 @@ class FakeS3 {
   static HttpAnswer get(const HttpRequest& request, const Object& object) {
     HttpAnswer answer{.body = object.content, .headers = {{"ETag", object.etag}}};
     for (const auto& [name, value] : object.headers) {
-      if (name.starts_with("x-amz-meta-")) {
+      if (name.starts_with("x-amz-meta-") || name.starts_with("x-amz-object-lock-")) {
         answer.headers.emplace_back(name, value);
       }
     }

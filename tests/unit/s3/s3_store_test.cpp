@@ -583,7 +583,7 @@ class S3Headers : public S3StoreTest {
 
   HttpRequest small() { return sent(on_object("PUT", "small")).at(0); }
   HttpRequest whole() { return sent(on_object("PUT", "whole")).at(0); }
-  HttpRequest part() { return sent(on_object("PUT", "parts")).at(0); }
+  HttpRequest part() { return sent(with_query("PUT", "partNumber=")).at(0); }
   HttpRequest create() { return sent(on_object("POST", "parts")).at(0); }
   HttpRequest complete() { return sent(on_object("POST", "parts")).at(1); }
   HttpRequest record() { return sent(on_object("PUT", "record")).at(0); }
@@ -689,6 +689,22 @@ TEST_F(S3Headers, LockAllButRecords) {
     EXPECT_EQ(request.header("content-md5"), to_base64(codec::md5(as_bytes(request.body))));
   }
   EXPECT_FALSE(record().has_header("x-amz-object-lock-mode"));
+  EXPECT_THAT(sent(with_query("PUT", "retention=")), IsEmpty());
+}
+
+TEST_F(S3Headers, LockAfterwardsWhatTheStoreForgot) {
+  fake_.habits().forgets_locks = true;
+  options_.object_lock_mode = "COMPLIANCE";
+  options_.object_lock_duration = std::chrono::hours(24);
+
+  write_and_read_all();
+
+  const auto locks = sent(with_query("PUT", "retention="));
+  ASSERT_EQ(locks.size(), 1);
+  EXPECT_EQ(locks[0].path(), FakeS3::path("parts"));
+  EXPECT_THAT(locks[0].body,
+              AllOf(HasSubstr("<Mode>COMPLIANCE</Mode>"),
+                    HasSubstr("<RetainUntilDate>2026-11-21T13:02:21.000Z</RetainUntilDate>")));
 }
 
 TEST_F(S3Headers, CarryChecksumsWhereTheyAreKept) {
