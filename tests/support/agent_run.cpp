@@ -94,7 +94,7 @@ std::int64_t AgentRun::durable() const {
     if (file.find("/snapshots/") != std::string::npos) {
       snapshot = std::stoll(name.substr(0, kDigits));
     } else if (file.find("/log/") != std::string::npos &&
-               name.find(".aof.zst") != std::string::npos) {
+               (name.ends_with(".aof.zst") || name.ends_with(".aof.zst.age"))) {
       newest = std::max(newest, {name.substr(2 * kDigits + 2, 16),
                                  std::stoll(name.substr(kDigits + 1, kDigits))});
     }

@@ -214,7 +214,14 @@ struct FaultProxy::Request {
   std::string target;
   std::string operation;
 
-  /// Whether a fault of that kind can happen to it, as far as the request shows.
+  /// Whether the fault can happen to it, as far as the request shows.
+  bool may_meet(const S3Fault& fault) const {
+    if (fault.code == "RequestTimeout") {
+      return may_meet(S3Fault::Kind::reset_in_body);
+    }
+    return may_meet(fault.kind);
+  }
+
   bool may_meet(S3Fault::Kind kind) const {
     switch (kind) {
       case S3Fault::Kind::reset_in_body:
@@ -599,7 +606,7 @@ std::optional<S3Fault> FaultProxy::fault_for(const Request& request) {
     const S3FaultRule& when = rule.when;
     std::vector<S3Fault> possible;
     std::ranges::copy_if(rule.faults, std::back_inserter(possible),
-                         [&](const S3Fault& fault) { return request.may_meet(fault.kind); });
+                         [&](const S3Fault& fault) { return request.may_meet(fault); });
     const std::string path = request.target.substr(0, request.target.find('?'));
     if (possible.empty() || (!when.operation.empty() && when.operation != request.operation) ||
         path.find(when.path_part) == std::string::npos) {
