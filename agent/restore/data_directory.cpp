@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "io/file.h"
+#include "restore/partial_snapshot.h"
 #include "restore/server_data.h"
 
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <system_error>
@@ -21,7 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kTemporary = ".keyrewind-tmp";
 constexpr const char* kMarker = ".keyrewind-restore.json";
 constexpr std::uint64_t kMaxMarkerBytes = 1U << 20U;
 
@@ -62,6 +63,18 @@ io::Fd lock_folder(const fs::path& folder) {
   return locked;
 }
 
+/// The top-level names of what a restore makes.
+std::vector<std::string> top_names(const RestorePlan& plan) {
+  std::vector<std::string> names;
+  if (plan.layout != Layout::aof) {
+    names.push_back(plan.server_config.dbfilename);
+  }
+  if (plan.layout != Layout::rdb) {
+    names.push_back(plan.server_config.aof.folder);
+  }
+  return names;
+}
+
 /// Names a file so that it is known again after a crash.
 std::uint64_t inode_of(const fs::path& path) {
   struct stat info {};
@@ -94,11 +107,16 @@ class Marker {
                {"offset", point.offset},
                {"at", to_rfc3339(point.at)},
                {"bytes", plan.bytes},
-               {"started", to_rfc3339(started_)}};
+               {"started", to_rfc3339(started_)},
+               {"names", top_names(plan)},
+               {"old_data", plan.old_data}};
   }
 
   /// Before anything is written.
   void running() { write("running"); }
+
+  /// For a successor that goes on.
+  void interrupted() { write("interrupted"); }
 
   /// Before anything gets its name. `placing` is each top-level name with its inode;
   /// `increment_bytes` tells an increment that a server has appended to.
@@ -109,8 +127,9 @@ class Marker {
   }
 
   void done() {
-    fields_.erase("placing");
-    fields_.erase("increment_bytes");
+    for (const char* field : {"placing", "increment_bytes", "names", "old_data"}) {
+      fields_.erase(field);
+    }
     const auto now = clock_.now();
     fields_["finished"] = to_rfc3339(now);
     fields_["duration_seconds"] = static_cast<double>((now - started_).count()) / 1000.0;
@@ -148,13 +167,51 @@ bool is_untouched(const fs::path& path, std::uint64_t inode, std::uint64_t incre
 }
 
 /// What a marker says; null if there is none or it is not ours.
-nlohmann::json read_marker(const fs::path& marker) {
+nlohmann::ordered_json read_marker(const fs::path& marker) {
   std::error_code missing;
   if (!fs::exists(marker, missing)) {
     return nullptr;
   }
   const Bytes content = io::read_file(marker, kMaxMarkerBytes, Side::here);
-  return nlohmann::json::parse(as_text(content), nullptr, false);
+  return nlohmann::ordered_json::parse(as_text(content), nullptr, false);
+}
+
+bool is_unfinished(const nlohmann::ordered_json& fields) {
+  if (!fields.is_object()) {
+    return false;
+  }
+  const std::string state = fields.value("state", "");
+  return state == "running" || state == "interrupted";
+}
+
+/// Removes what a killed restore had put in place, where that is as it left it.
+void remove_placed(const fs::path& target, const nlohmann::ordered_json& fields) {
+  if (!fields.contains("placing") || !fields["placing"].is_object()) {
+    return;
+  }
+  const std::uint64_t increment_bytes = fields.value("increment_bytes", std::uint64_t{0});
+  for (const auto& [name, inode] : fields["placing"].items()) {
+    if (name.find('/') == std::string::npos && inode.is_number_unsigned() &&
+        is_untouched(target / name, inode.get<std::uint64_t>(), increment_bytes)) {
+      remove_tree(target / name);
+    }
+  }
+}
+
+/// Whether something stands where the restore wanted to put its own, and did not when it began:
+/// nobody will go on with it.
+bool has_new_data(const fs::path& target, const nlohmann::ordered_json& fields) {
+  const auto list = [&](const char* field) {
+    const auto found = fields.find(field);
+    return found != fields.end() && found->is_array() ? *found : nlohmann::ordered_json::array();
+  };
+  const auto old_data = list("old_data");
+  const auto names = list("names");
+  return std::ranges::any_of(names, [&](const auto& name) {
+    std::error_code missing;
+    return name.is_string() && std::ranges::find(old_data, name) == old_data.end() &&
+           fs::exists(target / name.template get<std::string>(), missing);
+  });
 }
 
 /// Builds the new data beside the old, then swaps.
@@ -162,17 +219,19 @@ class DirectoryRestore {
  public:
   DirectoryRestore(const RestorePlan& plan, const Origin& origin, const Clock& clock)
       : plan_(plan),
-        origin_(origin),
         clock_(clock),
-        temporary_(plan.target / kTemporary),
+        temporary_(temporary_folder(plan.target)),
+        origin_{origin.catalog,  origin.manifest, origin.point, origin.options,
+                origin.progress, origin.stop,     temporary_},
         marker_(plan, origin.manifest, origin.point, clock) {}
 
   DirectoryRestore(const DirectoryRestore&) = delete;
   DirectoryRestore& operator=(const DirectoryRestore&) = delete;
 
-  /// A restore that failed leaves nothing behind; one that was killed leaves its marker.
+  /// A restore that failed leaves nothing behind, or what the next one goes on from; one that was
+  /// killed leaves its marker.
   ~DirectoryRestore() {
-    if (!placing_) {
+    if (!placing_ && !kept_) {
       std::error_code ignored;
       fs::remove_all(temporary_, ignored);
       if (begun_ && !done_) {
@@ -192,13 +251,32 @@ class DirectoryRestore {
     marker_.running();
     begun_ = true;
     make_folder(temporary_);
-    build();
+    try {
+      build();
+    } catch (const Error& error) {
+      keep_after(error);
+      throw;
+    }
     RestoreResult result{plan_.files, place()};
     done_ = true;
     return result;
   }
 
  private:
+  /// Throws in place of `error`, with how to go on, if there is something to go on from.
+  void keep_after(const Error& error) {
+    if (!can_go_on_after(error) || !clear_but_kept(temporary_)) {
+      return;
+    }
+    kept_ = true;
+    marker_.interrupted();
+    log::warn("restore interrupted; the same command goes on with what is there",
+              {{"target", plan_.target.string()},
+               {"bytes", bytes_kept(temporary_, origin_.point.base.snapshot)}});
+    throw Error(error.side(), error.kind(),
+                fmt::format("{}; run the same command again to go on", error.what()));
+  }
+
   void build() {
     const ServerConfig& config = plan_.server_config;
     const fs::path dump = temporary_ / config.dbfilename;
@@ -214,27 +292,15 @@ class DirectoryRestore {
     io::sync_folder(temporary_, Side::here);
   }
 
-  /// The top-level names of what was built.
-  std::vector<std::string> built() const {
-    std::vector<std::string> names;
-    if (plan_.layout != Layout::aof) {
-      names.push_back(plan_.server_config.dbfilename);
-    }
-    if (plan_.layout != Layout::rdb) {
-      names.push_back(plan_.server_config.aof.folder);
-    }
-    return names;
-  }
-
   std::optional<fs::path> place() {
     std::map<std::string, std::uint64_t> inodes;
-    for (const std::string& name : built()) {
+    for (const std::string& name : top_names(plan_)) {
       inodes[name] = inode_of(temporary_ / name);
     }
     const auto moved = move_old_data_aside();
     marker_.placing(inodes, increment_bytes());
     placing_ = true;
-    for (const std::string& name : built()) {
+    for (const std::string& name : top_names(plan_)) {
       rename_path(temporary_ / name, plan_.target / name);
     }
     io::sync_folder(plan_.target, Side::here);
@@ -264,11 +330,12 @@ class DirectoryRestore {
   }
 
   const RestorePlan& plan_;
-  const Origin& origin_;
   const Clock& clock_;
   const fs::path temporary_;
+  const Origin origin_;
   Marker marker_;
   bool begun_ = false;
+  bool kept_ = false;
   bool placing_ = false;
   bool done_ = false;
 };
@@ -281,26 +348,24 @@ bool clear_unfinished_restore(const fs::path& target) {
     return false;
   }
   const io::Fd lock = lock_folder(target);
-  const bool temporary = fs::exists(target / kTemporary, missing);
-  const fs::path marker = target / kMarker;
-  const auto fields = read_marker(marker);
-  if (!fields.is_object() || fields.value("state", "") != "running") {
+  const fs::path temporary = temporary_folder(target);
+  const bool was_there = fs::exists(temporary, missing);
+  auto fields = read_marker(target / kMarker);
+  if (!is_unfinished(fields)) {
     // Killed before its first word or after its last: only the folder can be left.
-    remove_tree(target / kTemporary);
-    return temporary;
+    remove_tree(temporary);
+    return was_there;
   }
-  log::warn("unfinished restore cleared away", {{"target", target.string()}});
-  if (fields.contains("placing") && fields["placing"].is_object()) {
-    const std::uint64_t increment_bytes = fields.value("increment_bytes", std::uint64_t{0});
-    for (const auto& [name, inode] : fields["placing"].items()) {
-      if (name.find('/') == std::string::npos && inode.is_number_unsigned() &&
-          is_untouched(target / name, inode.get<std::uint64_t>(), increment_bytes)) {
-        remove_tree(target / name);
-      }
-    }
+  remove_placed(target, fields);
+  if (has_new_data(target, fields) || !clear_but_kept(temporary)) {
+    log::warn("unfinished restore cleared away", {{"target", target.string()}});
+    remove_tree(temporary);
+    remove_tree(target / kMarker);
+    return true;
   }
-  remove_tree(target / kTemporary);
-  remove_tree(marker);
+  fields.erase("placing");
+  fields["state"] = "interrupted";
+  write_file(target / kMarker, fields.dump(2) + "\n");
   return true;
 }
 

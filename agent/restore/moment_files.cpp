@@ -2,8 +2,10 @@
 
 #include "aof/increment.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "io/file.h"
 #include "restore/log_reader.h"
+#include "restore/partial_snapshot.h"
 #include "restore/rdb_maker.h"
 #include "restore/scratch_folder.h"
 
@@ -93,7 +95,7 @@ void write_increment(const Origin& origin, const fs::path& path) {
     aof::IncrementWriter increment(base.offset, stream_database(base),
                                    [&](ByteView bytes) { file.append(bytes); });
     read_log(
-        origin.catalog, origin.point.window, base.offset, origin.point.offset,
+        origin.catalog, origin.point.window, base.offset, origin.point.offset, origin.options,
         [&](ByteView raw, Timestamp arrived) { increment.append(raw, arrived); }, origin.progress,
         origin.stop);
     increment.finish();
@@ -129,7 +131,48 @@ void make_like_ours(const fs::path& rdb) {
   }
 }
 
+/// Fetches what is missing of the snapshot.
+void write_partial(const Origin& origin, const fs::path& path) {
+  PartialSnapshot partial(origin.unfinished, origin.point.base.snapshot);
+  try {
+    resume_snapshot(
+        origin.catalog.store(), origin.point.base.snapshot, origin.options,
+        [&](const Sink& sink) { partial.replay(sink); }, [&](ByteView raw) { partial.append(raw); },
+        origin.progress, origin.stop);
+  } catch (const Error& error) {
+    if (can_go_on_after(error)) {
+      partial.keep();
+    }
+    throw;
+  }
+  partial.complete(path);
+}
+
+/// What an earlier restore left was synced before it was noted, but disks err, too: then all is
+/// fetched.
+void write_resumed(const Origin& origin, const fs::path& path) {
+  const std::uint64_t done = origin.progress.bytes;
+  const std::uint64_t total = origin.progress.total_bytes;
+  const std::uint64_t kept = bytes_kept(origin.unfinished, origin.point.base.snapshot);
+  try {
+    write_partial(origin, path);
+  } catch (const Error& error) {
+    if (kept == 0 || error.kind() != ErrorKind::corrupt) {
+      throw;
+    }
+    log::warn("what an interrupted restore left is not used", {{"error", error.what()}});
+    forget_kept(origin.unfinished);
+    origin.progress.bytes = done;
+    origin.progress.total_bytes = total;
+    write_partial(origin, path);
+  }
+}
+
 void write_base(const Origin& origin, const fs::path& path) {
+  if (!origin.unfinished.empty()) {
+    write_resumed(origin, path);
+    return;
+  }
   write_snapshot(origin.catalog.store(), origin.point.base.snapshot, origin.options, path,
                  origin.progress, origin.stop);
 }

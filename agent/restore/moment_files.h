@@ -25,6 +25,9 @@ struct Origin {
   const ReadOptions& options;
   Progress& progress;
   const std::stop_token& stop;
+  /// A folder on the file system of what is made, in which what is fetched of the snapshot is kept
+  /// if the restore is interrupted, and taken up from by the next one; empty: nowhere.
+  std::filesystem::path unfinished{};
 };
 
 /// Writes a snapshot's RDB as the file `path`, whole or not at all, replacing what is there.

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "io/file.h"
+#include "restore/partial_snapshot.h"
 #include "restore/rdb_maker.h"
 #include "restore/server_data.h"
 
@@ -203,7 +204,8 @@ void check_modules(const rdb::Summary& summary, RestorePlan& plan) {
   }
 }
 
-void check_target(const RestoreRequest& request, RestorePlan& plan) {
+void check_target(const RestoreRequest& request, const catalog::Snapshot& snapshot,
+                  RestorePlan& plan) {
   std::error_code ignored;
   const bool exists = fs::exists(plan.target, ignored);
   if (exists && !fs::is_directory(plan.target, ignored)) {
@@ -227,9 +229,15 @@ void check_target(const RestoreRequest& request, RestorePlan& plan) {
     plan.notes.push_back(fmt::format("{} says dir {}, but the target is {}",
                                      request.server_config->string(), dir, plan.target.string()));
   }
+  const std::uint64_t kept = bytes_kept(temporary_folder(plan.target), snapshot);
+  if (kept != 0) {
+    plan.notes.push_back(
+        fmt::format("goes on from an interrupted restore: {} of {} of the RDB are there already",
+                    to_human_size(kept), to_human_size(snapshot.rdb.bytes)));
+  }
   const std::uint64_t free = io::free_bytes(exists ? plan.target : parent, Side::here);
   // While a server makes the RDB, what it makes it from is there, too.
-  const std::uint64_t needed = (plan.maker ? 2 * plan.bytes : plan.bytes) + kSmallFiles;
+  const std::uint64_t needed = (plan.maker ? 2 * plan.bytes : plan.bytes) + kSmallFiles - kept;
   if (free < needed) {
     plan.objections.push_back(fmt::format("{} has {} free, {} are needed; free some space",
                                           plan.target.string(), to_human_size(free),
@@ -274,7 +282,7 @@ RestorePlan plan_restore(const RestoreRequest& request, const catalog::Manifest&
   check_databases(snapshot.rdb, plan);
   check_log_databases(request, manifest, point, plan);
   check_modules(snapshot.rdb, plan);
-  check_target(request, plan);
+  check_target(request, snapshot, plan);
   return plan;
 }
 

@@ -2,8 +2,10 @@
 
 #include "base/error.h"
 #include "restore/safe_cut.h"
+#include "store/encrypted_store.h"
 #include "store/memory_store.h"
 #include "support/faulty_store.h"
+#include "support/watched_store.h"
 #include "unit/restore/log_writer.h"
 
 #include <fmt/format.h>
@@ -13,7 +15,9 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,6 +28,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+using testing::SizeIs;
 
 const std::string kLineage(40, 'a');
 constexpr std::int64_t kBegin = 1000;
@@ -238,6 +243,147 @@ TEST_F(LogReader, IsNotDisturbedByAMergeAtAnyMoment) {
 
     EXPECT_TRUE(merged);
     EXPECT_EQ(got, log.raw()) << "merged at " << when;
+  }
+}
+
+TEST_F(LogReader, FetchesFromSeveralSegmentsAtOnce) {
+  keyrewind::test::WatchedStore watched(memory_);
+  watched.gather(4, [](const auto&) { return true; });
+  const catalog::Catalog catalog(watched, "orders");
+  std::string got;
+  Progress progress;
+
+  read_log(catalog, window_, kBegin, log_.end(), {.connections = 4},
+           [&](ByteView raw, Timestamp) { got += as_text(raw); }, progress, {});
+
+  EXPECT_EQ(got, log_.raw());
+}
+
+TEST_F(LogReader, FetchesNothingTwiceAndNothingThatIsNotWanted) {
+  keyrewind::test::WatchedStore watched(memory_);
+  const catalog::Catalog catalog(watched, "orders");
+  const std::int64_t begin = log_.segments()[1].begin + 200;
+  const std::int64_t end = log_.segments()[2].begin + 10;
+  Progress progress;
+
+  read_log(catalog, window_, begin, end, [](ByteView, Timestamp) {}, progress, {});
+
+  EXPECT_THAT(watched.ranges_of(log_.objects()[0].object), IsEmpty());
+  EXPECT_THAT(watched.ranges_of(log_.objects()[3].object), IsEmpty());
+  ASSERT_THAT(watched.ranges_of(log_.objects()[1].object), SizeIs(1));
+  ASSERT_THAT(watched.ranges_of(log_.objects()[2].object), SizeIs(1));
+  EXPECT_GT(watched.ranges_of(log_.objects()[1].object)[0].offset, 0U);
+  EXPECT_EQ(watched.ranges_of(log_.objects()[2].object)[0].bytes,
+            log_.segments()[2].frames[0].stored_bytes);
+}
+
+TEST_F(LogReader, ReadsMoreSegmentsThanItFetchesAhead) {
+  test::LogWriter log(memory_, "orders", std::string(40, 'c'), std::string(40, 'b'), kBegin);
+  for (int i = 0; i < 200; ++i) {
+    log.seal(command(i), at(i));
+  }
+  window_ = log.window(at(0));
+
+  EXPECT_EQ(read(kBegin, log.end()), log.raw());
+}
+
+TEST_F(LogReader, GoesOnInMergedSegmentsWhereSmallOnesGoWhileTheyAreFetchedAhead) {
+  test::LogWriter log(memory_, "orders", std::string(40, 'c'), std::string(40, 'b'), kBegin);
+  for (int i = 0; i < 100; ++i) {
+    log.seal(commands(i * 3, 3), at(i));
+  }
+  window_ = log.window(at(0));
+  bool merged = false;
+
+  const std::string got = read(kBegin, log.end(), [&](std::int64_t offset) {
+    if (!merged && offset > kBegin + 4000) {
+      merged = true;
+      log.merge(0, 49);
+      log.merge(50, 99);
+    }
+  });
+
+  EXPECT_TRUE(merged);
+  EXPECT_EQ(got, log.raw());
+}
+
+TEST_F(LogReader, ThrowsWhatTheStoreThrowsAtAnyCall) {
+  store_.set({});
+  EXPECT_EQ(read(kBegin, log_.end()), log_.raw());
+  const std::uint64_t calls = store_.calls();
+  for (std::uint64_t call = 1; call <= calls; ++call) {
+    store_.set({.mode = keyrewind::test::Fault::Mode::fail_before, .call = call});
+    try {
+      read(kBegin, log_.end());
+      ADD_FAILURE() << "no failure at call " << call;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::unavailable) << call;
+    }
+  }
+}
+
+/// The same log, encrypted.
+class EncryptedLog : public LogReader {
+ protected:
+  EncryptedLog() {
+    ground_.create();
+    for (int i = 0; i < 100; ++i) {
+      written_.seal(commands(i * 3, 3), at(i));
+    }
+    window_ = written_.window(at(0));
+  }
+
+  std::string read_from(store::ObjectStore& store, std::int64_t begin, std::int64_t end) {
+    const catalog::Catalog catalog(store, "orders");
+    std::string got;
+    Progress progress;
+    read_log(catalog, window_, begin, end, [&](ByteView raw, Timestamp) { got += as_text(raw); },
+             progress, {});
+    return got;
+  }
+
+  Error failure(store::ObjectStore& store) {
+    try {
+      read_from(store, kBegin, written_.end());
+    } catch (const Error& error) {
+      return error;
+    }
+    return Error(ErrorKind::internal, "nothing was thrown");
+  }
+
+  const codec::AgeIdentity identity_{
+      "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"};
+  store::MemoryStore ground_;
+  store::EncryptedStore owner_{std::make_unique<keyrewind::test::FaultyStore>(ground_),
+                               {identity_.recipient()},
+                               {identity_}};
+  test::LogWriter written_{owner_, "orders", kLineage, std::string(40, 'b'), kBegin};
+};
+
+TEST_F(EncryptedLog, IsReadWithAnIdentity) {
+  EXPECT_EQ(read_from(owner_, kBegin, written_.end()), written_.raw());
+  EXPECT_EQ(read_from(owner_, kBegin + 100, written_.end() - 100),
+            written_.raw().substr(100, written_.raw().size() - 200));
+}
+
+TEST_F(EncryptedLog, IsNotReadWithoutOne) {
+  store::EncryptedStore stranger(std::make_unique<keyrewind::test::FaultyStore>(ground_), {}, {});
+
+  EXPECT_EQ(failure(stranger).kind(), ErrorKind::config);
+}
+
+TEST_F(EncryptedLog, NamesTheObjectThatIsDamagedOrMissing) {
+  const catalog::SegmentEntry& damaged = written_.objects()[70];
+  Bytes content = *ground_.get(damaged.object, 1U << 20U, {});
+  content[content.size() - 20] ^= std::byte{1};
+  ground_.remove(damaged.object, {});
+  for (const bool missing : {true, false}) {
+    const Error error = failure(owner_);
+    EXPECT_EQ(error.kind(), ErrorKind::corrupt);
+    EXPECT_THAT(error.what(), HasSubstr(damaged.object));
+    EXPECT_THAT(error.what(), HasSubstr(fmt::format("--at offset:{} ", damaged.begin)));
+    EXPECT_EQ(std::string_view(error.what()).find("is missing") != std::string_view::npos, missing);
+    ground_.put_if_absent(damaged.object, content, {});
   }
 }
 

@@ -24,7 +24,7 @@
 namespace keyrewind::restore::test {
 
 /// Writes the log of one lineage into a store as an agent does, segment by segment, from bytes that
-/// a test has.
+/// a test has; encrypted if the store does that.
 class LogWriter {
  public:
   /// Bytes of the stream in one frame: little, so that short logs have several.
@@ -46,7 +46,9 @@ class LogWriter {
     const std::int64_t begin = end_;
     end_ += static_cast<std::int64_t>(raw.size());
     marks.push_back({end_, at});
-    catalog::Link link{end_, digest_of(as_bytes(raw))};
+    catalog::Link link{.end = end_};
+    link.salt = store_.encrypts() ? std::string(32, '5') : "";
+    link.sha256 = digest_of(as_bytes(link.salt + std::string(raw)));
     put(begin, as_bytes(raw), {link}, std::move(marks), 0);
     chain_ = catalog::chain_after(chain_, link);
     raw_ += raw;
@@ -133,14 +135,24 @@ class LogWriter {
     const Bytes index = catalog::encode_segment_index(segment);
     object.insert(object.end(), index.begin(), index.end());
     const Timestamp last = segment.marks.back().at;
-    const catalog::SegmentEntry entry{
-        catalog::names::segment(source_, "0", {lineage_, segment.begin, segment.end, last, level}),
-        object.size(),
-        segment.begin,
-        segment.end,
-        last,
-        level};
+    const catalog::SegmentEntry entry{catalog::names::segment(source_, "0",
+                                                              {.lineage = lineage_,
+                                                               .begin = segment.begin,
+                                                               .end = segment.end,
+                                                               .last = last,
+                                                               .level = level,
+                                                               .encrypted = store_.encrypts()}),
+                                      object.size(),
+                                      segment.begin,
+                                      segment.end,
+                                      last,
+                                      level};
     store_.put_if_absent(entry.object, object, {});
+    if (store_.encrypts()) {
+      segment = catalog::plain_part(segment, object.size());
+      store_.put_if_absent(catalog::names::segment_index(entry.object),
+                           catalog::encode_segment_index(segment), {});
+    }
     if (level == 0) {
       segments_.push_back(std::move(segment));
       objects_.push_back(entry);
