@@ -64,6 +64,7 @@ TEST_P(EveryS3Server, LosesABucketWithAllItHolds) {
     bucket.client().put(name, "key", "one");
     bucket.client().put(name, "key", "two");
     bucket.client().send("POST", "/" + name + "/large", {{"uploads", ""}});
+    EXPECT_THAT(bucket.uploads(), ElementsAre("large"));
   }
 
   EXPECT_EQ(server.client().send("HEAD", "/" + name).status, 404);

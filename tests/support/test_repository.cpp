@@ -92,6 +92,7 @@ std::string TestRepository::url() const {
 
 void TestRepository::set_keys(const S3Keys& keys) {
   keys_ = keys;
+  in_profile_ = false;
   write_text(folder_ / "s3-secret", keys.secret_key + "\n");
 }
 

@@ -44,7 +44,8 @@ class TestRepository {
   /// What `yaml` says about the keys from now on. Of S3 alone.
   void set_keys(const S3Keys& keys);
 
-  /// From now on `yaml` says that they are in the profile "test" of AWS's shared files.
+  /// From now on, until `set_keys`, it says that they are in the profile "test" of AWS's shared
+  /// files.
   void use_profile() { in_profile_ = true; }
 
   /// The text of such a file.
