@@ -51,8 +51,14 @@ struct S3Options {
 ///
 /// Small objects are one PUT with If-None-Match; large ones a multipart upload whose parts go up
 /// side by side, from `connections` + 1 buffers of `part_bytes`, and a single PUT if they turn out
-/// small. Every request carries the SHA-256 of its payload, and is tried again in one place until
-/// `retry_time` is over. Locks are leases; with `locks` false whoever asks gets one.
+/// small. After 8000 parts come larger ones, one at a time: with parts of 8 MiB an object may have
+/// 187 GiB. Every request carries the SHA-256 of its payload, and is tried again in one place until
+/// `retry_time` is over; it is tried at least twice.
+///
+/// Whether conditional writes can be trusted is found out by trying, before the first write that
+/// rests on them. Locks are leases under "leases/", which only listings of names that begin so
+/// show; with `locks` false whoever asks gets one. A 404 that does not come from S3 is a failure,
+/// never a missing object.
 class S3Store final : public store::ObjectStore {
  public:
   /// Nothing is contacted yet. `clock` must outlive the store.
@@ -88,7 +94,7 @@ class S3Store final : public store::ObjectStore {
                                              std::stop_token stop) override;
 
   /// How far the store's clock is ahead of ours, by the Date of its last answer.
-  std::optional<std::chrono::seconds> clock_ahead() const;
+  std::optional<std::chrono::seconds> clock_ahead() const override;
 
  private:
   class Work;

@@ -417,6 +417,10 @@ ObjectStore::ConditionalWrites EncryptedStore::conditional_writes(std::stop_toke
   return work_->inner().conditional_writes(std::move(stop));
 }
 
+std::optional<std::chrono::seconds> EncryptedStore::clock_ahead() const {
+  return work_->inner().clock_ahead();
+}
+
 bool EncryptedStore::encrypts() const {
   return work_->encrypts();
 }

@@ -43,6 +43,7 @@ class EncryptedStore final : public ObjectStore {
                                          const std::optional<std::string>& expected,
                                          std::stop_token stop) override;
   ConditionalWrites conditional_writes(std::stop_token stop) override;
+  std::optional<std::chrono::seconds> clock_ahead() const override;
   bool encrypts() const override;
   bool can_read(const std::string& name) const override;
   ObjectStore& stored() override;

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -159,6 +160,9 @@ class ObjectStore {
     std::string reason{};
   };
   virtual ConditionalWrites conditional_writes(std::stop_token stop);
+
+  /// How far the store's clock is ahead of ours, as its last answer told; nothing if it has none.
+  virtual std::optional<std::chrono::seconds> clock_ahead() const { return std::nullopt; }
 
   /// Whether names that end in kEncryptedSuffix may be written here, and then are encrypted.
   virtual bool encrypts() const { return false; }
