@@ -1,5 +1,6 @@
 #pragma once
 
+#include "backup/backup_draft.h"
 #include "backup/snapshot_upload.h"
 #include "base/clock.h"
 #include "base/progress.h"
@@ -24,12 +25,6 @@ struct BackupOptions {
   /// first byte is read: the log can be attached there. Gives the lineage that the snapshot belongs
   /// to; without it that is the position's own id.
   std::function<std::string(const replica::Position&)> on_position;
-};
-
-/// A backup that is available, and what somebody should know about it.
-struct BackupResult {
-  catalog::Commit commit;
-  std::vector<std::string> warnings;  ///< Also in the manifest.
 };
 
 /// Takes one backup of the node at `options.source`: clears away what a killed run left, asks the

@@ -44,6 +44,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_verify_command(app, invocation);
   add_copy_command(app, invocation);
   add_export_command(app, invocation);
+  add_import_command(app, invocation);
   add_doctor_command(app, invocation);
   add_config_command(app, invocation.global);
   add_version_command(app, invocation);

@@ -57,8 +57,11 @@ void print_snapshot(const catalog::Snapshot& snapshot) {
 }
 
 void print_server(const replica::ServerInfo& server) {
-  print_line("server", fmt::format("{} {}, {}, {}", server.product, server.version, server.role,
-                                   server.mode));
+  std::string text = server.product + " " + server.version;
+  for (const std::string& more : {server.role, server.mode}) {
+    text += more.empty() ? "" : ", " + more;
+  }
+  print_line("server", text);
   if (server.used_memory) {
     print_line("used memory", to_human_size(*server.used_memory));
   }

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "catalog/imports.h"
 #include "catalog/log.h"
 #include "catalog/names.h"
 #include "catalog/repository.h"
@@ -37,14 +38,24 @@ std::vector<std::pair<std::string, SegmentEntry>> newest_ends(const Logs& logs) 
   return ends;
 }
 
+/// The newest backup that came from the source itself: nothing can be asked to go on from an
+/// imported one, and it took no full sync.
+std::optional<catalog::Commit> newest_of_source(const catalog::Catalog& catalog,
+                                                const std::stop_token& stop) {
+  const auto backups = catalog.list(stop);
+  const auto newest =
+      std::find_if_not(backups.rbegin(), backups.rend(),
+                       [](const catalog::Commit& commit) { return catalog::is_import(commit); });
+  return newest == backups.rend() ? std::nullopt : std::optional(*newest);
+}
+
 /// The newest backup's snapshot of `shard`, if there is one and it can be read.
 std::optional<catalog::Snapshot> newest_snapshot(const catalog::Catalog& catalog,
                                                  const std::string& shard,
                                                  const std::stop_token& stop) {
   try {
-    const auto backups = catalog.list(stop);
-    if (!backups.empty()) {
-      const catalog::Manifest manifest = catalog.manifest(backups.back(), stop);
+    if (const auto newest = newest_of_source(catalog, stop)) {
+      const catalog::Manifest manifest = catalog.manifest(*newest, stop);
       const auto found = std::ranges::find(manifest.snapshots, shard, &catalog::Snapshot::shard);
       if (found != manifest.snapshots.end()) {
         return *found;
@@ -121,8 +132,8 @@ bool has_snapshot(const catalog::Catalog& catalog, const std::string& shard,
 }
 
 std::optional<Timestamp> last_backup(const catalog::Catalog& catalog, std::stop_token stop) {
-  const auto backups = catalog.list(stop);
-  return backups.empty() ? std::nullopt : std::optional(backups.back().created);
+  const auto newest = newest_of_source(catalog, stop);
+  return newest ? std::optional(newest->created) : std::nullopt;
 }
 
 }  // namespace keyrewind::daemon

@@ -1,6 +1,7 @@
 #include "daemon/place.h"
 
 #include "base/log.h"
+#include "catalog/imports.h"
 #include "catalog/repository.h"
 #include "store/memory_store.h"
 #include "support/faulty_store.h"
@@ -49,6 +50,14 @@ class Places : public testing::Test {
   std::string add_backup() {
     catalog::Writer writer(catalog_, clock_, {});
     return test::write_backup(catalog_, writer, clock_).id;
+  }
+
+  /// A backup that did not come from the source.
+  void add_import() {
+    catalog::Writer writer(catalog_, clock_, {});
+    catalog::Manifest manifest = test::sample_manifest("orders", writer.new_id(), clock_.now());
+    manifest.labels[catalog::kImportedFrom] = "/srv/dump.rdb";
+    writer.commit(manifest, {});
   }
 
   void damage(const std::string& object) {
@@ -194,6 +203,26 @@ TEST_F(Places, ForeignThingsAreNoRepository) {
   const catalog::Catalog catalog(foreign, "orders");
   const Error error = test::failure_of([&] { places_in_repository(catalog, "0", {}); });
   EXPECT_EQ(error.side(), Side::repository);
+}
+
+TEST_F(Places, NoImportedSnapshot) {
+  add_import();
+  EXPECT_THAT(find(), IsEmpty());
+
+  add_backup();
+  add_import();
+  EXPECT_THAT(find(), SizeIs(1));
+}
+
+TEST_F(Places, LastBackupIsNoImportedOne) {
+  add_import();
+  EXPECT_EQ(last_backup(catalog_, {}), std::nullopt);
+
+  add_backup();
+  const auto last = last_backup(catalog_, {});
+  clock_.advance(hours(1));
+  add_import();
+  EXPECT_EQ(last_backup(catalog_, {}), last);
 }
 
 TEST_F(Places, HasSnapshotKnowsTheLineage) {
