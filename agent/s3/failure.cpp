@@ -27,7 +27,7 @@ bool means_stale_keys(const Failure& failure) {
   return is_one_of(failure.code, {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired",
                                   "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"}) ||
          // To HEAD the store can't say which of them.
-         (failure.status == 403 && failure.code.empty());
+         ((failure.status == 400 || failure.status == 403) && failure.code.empty());
 }
 
 /// Failures that have a code but no status that says as much: in a body that comes after a 200, the
@@ -192,8 +192,8 @@ Error to_error(const Failure& failure, std::string_view action, std::string_view
                                         place.endpoint()));
   }
   const Remedy what = remedy(failure);
-  return repository_error(what == Remedy::none ? ErrorKind::protocol : ErrorKind::unavailable,
-                          said(failure));
+  const bool passes = what != Remedy::none && what != Remedy::refresh_keys;
+  return repository_error(passes ? ErrorKind::unavailable : ErrorKind::protocol, said(failure));
 }
 
 std::string_view report_word(const Failure& failure) {

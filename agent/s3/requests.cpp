@@ -189,7 +189,11 @@ std::optional<milliseconds> Requests::pause_before_next(const Call& call, const 
     const bool again = attempt.error->kind() == ErrorKind::unavailable || odd;
     return again ? course.backoff.next(now, random(), false) : std::nullopt;
   }
-  switch (remedy(attempt.failure)) {
+  Remedy cure = remedy(attempt.failure);
+  if (attempt.failure.code.empty() && cure == Remedy::refresh_keys && is_out_of_time(attempt)) {
+    cure = Remedy::fix_clock;
+  }
+  switch (cure) {
     case Remedy::none:
       return std::nullopt;
     case Remedy::wait:
@@ -209,6 +213,14 @@ std::optional<milliseconds> Requests::pause_before_next(const Call& call, const 
                  : std::nullopt;
   }
   return std::nullopt;
+}
+
+/// Whether the store can't have accepted our time, though it could not say so.
+bool Requests::is_out_of_time(const Try& attempt) const {
+  constexpr std::chrono::minutes kSurelyAccepted{5};  // AWS and Ceph take 15.
+  const auto date = from_http_date(attempt.response.header("date"));
+  const std::lock_guard lock(mutex_);
+  return date && std::chrono::abs(*date - (clock_.now() + correction_)) > kSurelyAccepted;
 }
 
 /// Takes the time for signatures from the store. Returns whether it told it.

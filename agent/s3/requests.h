@@ -82,6 +82,7 @@ class Requests {
   std::optional<std::chrono::milliseconds> pause_before_next(const Call& call, const Try& attempt,
                                                              Course& course,
                                                              const std::stop_token& stop);
+  bool is_out_of_time(const Try& attempt) const;
   bool learn_time(const Try& attempt);
   bool get_other_keys(const Try& attempt, const std::stop_token& stop);
   void note_date(const http::Response& response);

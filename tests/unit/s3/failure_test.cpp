@@ -112,6 +112,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{403, "SignatureDoesNotMatch", Remedy::refresh_keys, ErrorKind::denied,
              "check the secret access key", "denied"},
         Case{403, "", Remedy::refresh_keys, ErrorKind::denied, "status 403", "denied"},
+        Case{400, "", Remedy::refresh_keys, ErrorKind::protocol, "status 400"},
         Case{403, "AccessDenied", Remedy::none, ErrorKind::denied,
              "allow s3:PutObject on arn:aws:s3:::backups/prod/*", "denied"},
         Case{404, "NoSuchBucket", Remedy::none, ErrorKind::unavailable,

@@ -274,6 +274,19 @@ TEST_F(RequestsTest, SayThatTheClockIsWrongIfTheStoreInsists) {
   EXPECT_EQ(sent(), 2);
 }
 
+/// The answer to HEAD has no body: only its Date tells.
+TEST_F(RequestsTest, AreSignedAnewWhenOnlyTheDateShowsThatOurClockIsWrong) {
+  fake_.put("a", "content");
+  fake_.add({.when = any,
+             .answer = {.status = 403, .headers = {{"Date", "Fri, 20 Nov 2026 14:02:21 GMT"}}}});
+  Call head = get();
+  head.method = "HEAD";
+
+  EXPECT_TRUE(requests().send(head, {}).ok());
+
+  EXPECT_EQ(fake_.server().last_request().header("x-amz-date"), "20261120T140221Z");
+}
+
 TEST_F(RequestsTest, KnowNoTimeBeforeTheFirstAnswer) {
   EXPECT_EQ(requests().clock_ahead(), std::nullopt);
 }
@@ -330,6 +343,23 @@ TEST_F(RequestsWithToken, AreSentWithOtherCredentialsWhenTheOldOnesHaveEnded) {
 
     EXPECT_EQ(sent(), before + 2);
     EXPECT_EQ(fake_.server().last_request().header("x-amz-security-token"), code);
+  }
+}
+
+/// The answer to HEAD does not say why.
+TEST_F(RequestsWithToken, AreSentWithOtherCredentialsWhenHeadIsRefused) {
+  for (const int status : {400, 403}) {
+    fake_.put("a", "content");
+    fake_.add({.when =
+                   [&](const HttpRequest&) {
+                     environment_.set_token(std::to_string(status));
+                     return true;
+                   },
+               .answer = {.status = status}});
+    Call head = get();
+    head.method = "HEAD";
+
+    EXPECT_TRUE(requests().send(head, {}).ok()) << status;
   }
 }
 
