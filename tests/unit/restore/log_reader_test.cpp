@@ -307,6 +307,42 @@ TEST_F(LogReader, GoesOnInMergedSegmentsWhereSmallOnesGoWhileTheyAreFetchedAhead
   EXPECT_EQ(got, log.raw());
 }
 
+TEST_F(LogReader, ChecksAllOfALinkWithinWhichTheObjectChanged) {
+  // Every frame is a request of its own, so the object can go between two of them.
+  const ReadOptions frame_by_frame{.connections = 1, .memory = 0};
+  const std::int64_t length = log_.segments()[0].end - kBegin;
+  for (const bool alter : {false, true}) {
+    store::MemoryStore memory;
+    test::LogWriter log(memory, "orders", kLineage, std::string(40, 'b'), kBegin);
+    for (int i = 0; i < 4; ++i) {
+      log.seal(commands(i * 10, 10), at(10 * (i + 1)));
+    }
+    const catalog::Catalog catalog(memory, "orders");
+    std::string got;
+    Progress progress;
+    const auto read = [&] {
+      read_log(catalog, log.window(at(0)), kBegin, log.end(), frame_by_frame,
+               [&](ByteView raw, Timestamp) {
+                 if (got.empty()) {
+                   log.merge(0, 3, true, [&](std::string& merged) {
+                     merged[static_cast<std::size_t>(length) - 3] ^= alter ? 1 : 0;
+                   });
+                 }
+                 got += as_text(raw);
+               },
+               progress, {});
+    };
+
+    if (alter) {
+      EXPECT_THROW(read(), Error);
+      EXPECT_LT(got.size(), static_cast<std::size_t>(length));
+    } else {
+      read();
+      EXPECT_EQ(got, log.raw());
+    }
+  }
+}
+
 TEST_F(LogReader, ThrowsWhatTheStoreThrowsAtAnyCall) {
   store_.set({});
   EXPECT_EQ(read(kBegin, log_.end()), log_.raw());

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -54,8 +55,10 @@ class LogWriter {
     raw_ += raw;
   }
 
-  /// Puts one object in the place of the segments `first` to `last`, which stay or go.
-  void merge(std::size_t first, std::size_t last, bool remove = true) {
+  /// Puts one object in the place of the segments `first` to `last`, which stay or go. `alter` may
+  /// change what its frames hold behind the back of its links.
+  void merge(std::size_t first, std::size_t last, bool remove = true,
+             const std::function<void(std::string& raw)>& alter = {}) {
     std::vector<catalog::Link> links;
     std::vector<catalog::TimeMark> marks;
     for (std::size_t i = first; i <= last; ++i) {
@@ -65,8 +68,11 @@ class LogWriter {
     const std::int64_t start = segments_.front().begin;
     const std::int64_t begin = segments_[first].begin;
     const std::int64_t length = segments_[last].end - begin;
-    const std::string raw =
+    std::string raw =
         raw_.substr(static_cast<std::size_t>(begin - start), static_cast<std::size_t>(length));
+    if (alter) {
+      alter(raw);
+    }
     chain_ = segments_[first].previous;
     put(begin, as_bytes(raw), std::move(links), std::move(marks), 1);
     if (remove) {

@@ -243,7 +243,8 @@ TEST_F(ResumeRestore, TakesUpOnlyWhatIsOnTheDiskForSure) {
   static_cast<void>(failure());
   // What was written after the last note may be anything after a power cut.
   const std::uint64_t kept = this->kept();
-  std::ofstream(temporary() / "snapshot.partial", std::ios::binary | std::ios::app) << "garbage";
+  std::ofstream(temporary() / "snapshot.partial", std::ios::binary | std::ios::app)
+      << std::string(300'000, 'x');
   fail_from(std::nullopt);
 
   restore();
