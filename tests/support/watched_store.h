@@ -4,6 +4,7 @@
 #include "store/object_store.h"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -111,6 +112,8 @@ class WatchedStore final : public store::ObjectStore {
   bool can_read(const std::string& name) const override { return inner_.can_read(name); }
 
  private:
+  static constexpr std::chrono::seconds kPatience{60};
+
   [[noreturn]] static void refuse() { throw Error(ErrorKind::internal, "a restore only reads"); }
 
   void meet(const Range& range, const std::stop_token& stop) const {
@@ -120,8 +123,12 @@ class WatchedStore final : public store::ObjectStore {
     std::unique_lock lock(mutex_);
     ++there_;
     all_there_.notify_all();
-    if (!all_there_.wait(lock, stop, [&] { return there_ >= gather_; })) {
+    const bool met = all_there_.wait_for(lock, stop, kPatience, [&] { return there_ >= gather_; });
+    if (stop.stop_requested()) {
       throw Error(ErrorKind::cancelled, "stopped");
+    }
+    if (!met) {
+      throw Error(ErrorKind::internal, "so many requests were never there at once");
     }
   }
 
