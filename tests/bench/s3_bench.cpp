@@ -20,6 +20,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -124,11 +125,20 @@ double cpu_seconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
+std::optional<std::string> from_environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
 int run(const std::vector<std::string>& words) {
   const SystemClock clock;
   const std::size_t connections = std::stoul(words[5]);
-  S3Options options{.bucket = words[3], .endpoint = words[2], .path_style = true};
+  S3Options options;
+  options.endpoint = words[2];
+  options.bucket = words[3];
+  options.path_style = true;
   options.connections = connections;
+  options.credentials.environment = from_environment;
   S3Store store(options, clock);
   const auto start = std::chrono::steady_clock::now();
   const std::uint64_t bytes = words[0] == "put" ? put(store, words[1], words[4])
