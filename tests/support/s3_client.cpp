@@ -323,7 +323,8 @@ void S3Client::abort_uploads(const std::string& bucket) const {
   if (page.status != 200) {
     return;
   }
-  for (const auto& found : parsed(page.body).select_nodes("//Upload")) {
+  const auto document = parsed(page.body);
+  for (const auto& found : document.select_nodes("//Upload")) {
     send("DELETE", "/" + bucket + "/" + found.node().child("Key").text().get(),
          {{"uploadId", found.node().child("UploadId").text().get()}});
   }
