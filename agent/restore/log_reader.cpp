@@ -139,7 +139,7 @@ class LogReader {
       }
       // After a change of objects in the middle of a link, all of that link is checked again.
       const std::int64_t from =
-          reached;
+          reached == begin_ ? reached : boundary_before(part.index(), reached);
       part.runs = catalog::data_runs(part.index(), from, end_, run_bytes());
       reached = part.index().end;
     }
