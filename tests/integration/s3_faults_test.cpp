@@ -163,6 +163,9 @@ TEST_P(S3FaultOfKind, IsGotOver) {
   std::vector<Mark> marks{take_mark(source())};
 
   start_and_attach();
+  if (agent().log().find("snapshot failed") != std::string::npos) {
+    marks.clear();  // What can be restored begins with the one that was taken instead.
+  }
   for (int round = 0; round < 4; ++round) {
     marks.push_back(write_and_mark(round));
     agent().wait_for(marks.back().offset);
