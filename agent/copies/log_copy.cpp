@@ -194,7 +194,12 @@ class LogCopy {
     const Logs to = catalog::list_logs(sides_.to, options_.source, shard, stop_);
     for (const auto& [lineage, segments] : from) {
       const auto known = to.find(lineage);
-      const Coverage coverage(known == to.end() ? std::vector<SegmentEntry>() : known->second);
+      const auto there = known == to.end() ? std::vector<SegmentEntry>() : known->second;
+      if (is_begun_anew(segments, there)) {
+        add_conflict(lineage, segments);
+        continue;
+      }
+      const Coverage coverage(there);
       const auto replacements = backup::find_replacements(segments);
       for (std::size_t i = 0; i < segments.size(); ++i) {
         if (replacements[i] != nullptr) {
@@ -203,6 +208,36 @@ class LogCopy {
         plan_segment(segments, i, coverage);
       }
     }
+  }
+
+  /// Whether one side holds a later generation that the other knows nothing of, because its log was
+  /// lost and begun anew: together, the one would make the other's segments stale that nothing
+  /// replaces.
+  bool is_begun_anew(const std::vector<SegmentEntry>& from,
+                     const std::vector<SegmentEntry>& to) const {
+    std::vector<SegmentEntry> all = from;
+    all.insert(all.end(), to.begin(), to.end());
+    const std::vector<SegmentEntry> stale = catalog::take_stale(all);
+    const auto is_among = [](const std::vector<SegmentEntry>& segments, const SegmentEntry& one) {
+      return std::ranges::find(segments, one.object, &SegmentEntry::object) != segments.end();
+    };
+    return std::ranges::any_of(stale, [&](const SegmentEntry& segment) {
+      // A copy that has stale ones still is only behind.
+      return is_among(from, segment) || !options_.tidy;
+    });
+  }
+
+  void add_conflict(const std::string& lineage, const std::vector<SegmentEntry>& segments) {
+    for (const SegmentEntry& segment : segments) {
+      if (is_lacking(segment.object, segment.bytes)) {
+        account_.lacks(segment.object, 0, segment.last);
+      }
+    }
+    account_.add_problem(
+        {Side::repository, ErrorKind::corrupt,
+         fmt::format("the log of lineage {} in {} and that in {} do not go together: after a loss "
+                     "one was begun anew; keep each where it is, and name another place to copy to",
+                     lineage, sides_.from.url(), sides_.to.url())});
   }
 
   void plan_segment(const std::vector<SegmentEntry>& segments, std::size_t at,

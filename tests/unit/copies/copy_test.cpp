@@ -263,6 +263,48 @@ TEST_F(Copying, KeepsThePartsIfTheMergedSegmentIsDamagedInTheCopy) {
   EXPECT_EQ(data_in(to_), data_in(from_));
 }
 
+TEST_F(Copying, FollowsATakeoverOfTheLog) {
+  fill(primary_);
+  copy(from_, to_);
+  primary_.take_over(2, 3);  // Whoever wrote the last three did not know that it was over.
+  primary_.add_segment(20);
+  EXPECT_THAT(problems_of(copy(from_, to_)), IsEmpty());
+  EXPECT_THAT(problems_of(copy(from_, to_)), IsEmpty());
+  for (const std::string& stale : catalog::list_log_waste(from_, "orders", "0", {})) {
+    from_.remove(stale, {});
+  }
+  EXPECT_EQ(data_in(to_), data_in(from_));
+  EXPECT_EQ(backup::read_log(to_).stream, backup::read_log(from_).stream);
+}
+
+TEST_F(Copying, MixesNoLogWithOneThatWasBegunAnew) {
+  primary_.take_over(3);
+  fill(primary_);
+  copy(from_, to_);
+  const auto log_of = [](const store::ObjectStore& store) {
+    return backup::read_log(store).stream;
+  };
+  const std::string stream = log_of(to_);
+  // The repository is lost, its lease too, and an agent begins in the new one.
+  store::MemoryStore fresh;
+  Primary again(fresh);
+  again.take_over(1);
+  again.add_backup("after the loss");
+  again.add_segment(500);
+  const std::string new_stream = log_of(fresh);
+  for (int pass = 0; pass < 2; ++pass) {
+    const CopyReport report = copy(fresh, to_);
+    EXPECT_THAT(problems_of(report), ElementsAre(HasSubstr("do not go together")));
+    EXPECT_TRUE(report.lacks_since);
+    EXPECT_EQ(log_of(to_), stream);
+  }
+  EXPECT_EQ(catalog::list_commits(to_, "orders", {}).size(), 3U);
+
+  EXPECT_THAT(problems_of(copy(to_, fresh, false)), ElementsAre(HasSubstr("do not go together")));
+  EXPECT_EQ(log_of(fresh), new_stream);
+  EXPECT_EQ(catalog::list_commits(fresh, "orders", {}).size(), 3U);
+}
+
 TEST_F(Copying, TakesWhatItIsToldOfAndNothingElse) {
   fill(primary_);
   copy(from_, to_);

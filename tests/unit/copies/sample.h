@@ -107,13 +107,25 @@ class Primary {
     clock_.advance(std::chrono::seconds(10));
     const std::string value = bytes < 1000 ? std::string(bytes, 'v') : incompressible(bytes);
     const std::vector<backup::Piece> pieces{{backup::command({"SET", "a", value}), clock_.now()}};
+    const End before{position_, chain_};
     spool_.begin(backup::kLineage, position_, 0);
     backup::fill_and_seal(spool_, position_, pieces);
     const backup::StoredSegment stored =
-        backup::store_segment(store_, *spool_.next({}), chain_, 0, 1, {});
+        backup::store_segment(store_, *spool_.next({}), chain_, generation_, 1, {});
+    ends_.push_back(before);
     chain_ = catalog::chain_end(stored.segment);
     spool_.remove_first();
     return stored.object;
+  }
+
+  /// Another agent goes on where the last `segments` began, which it does not see.
+  void take_over(std::uint64_t generation, std::size_t segments = 0) {
+    generation_ = generation;
+    for (; segments != 0; --segments) {
+      position_ = ends_.back().position;
+      chain_ = ends_.back().chain;
+      ends_.pop_back();
+    }
   }
 
   void add_event() {
@@ -141,6 +153,12 @@ class Primary {
   Timestamp now() const { return clock_.now(); }
 
  private:
+  /// Where the log ended before a segment.
+  struct End {
+    replica::Position position;
+    catalog::Digest chain;
+  };
+
   store::ObjectStore& store_;
   catalog::Catalog catalog_{store_, "orders"};
   test::ManualClock clock_{test::sample_time()};
@@ -148,6 +166,8 @@ class Primary {
   backup::Spool spool_{{.dir = folder_.path()}, "orders", "0"};
   replica::Position position_ = backup::kStart;
   catalog::Digest chain_ = catalog::chain_start(backup::kLineage, backup::kStart.offset);
+  std::uint64_t generation_ = 0;
+  std::vector<End> ends_;
 };
 
 /// Two backups, a log of five segments, an event and a lease.
