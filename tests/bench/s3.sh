@@ -65,6 +65,7 @@ AWS_ACCESS_KEY_ID=$(cat "$work/rgw/access_key")
 AWS_SECRET_ACCESS_KEY=$(cat "$work/rgw/secret_key")
 export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_DEFAULT_REGION=us-east-1
 export RCLONE_CONFIG=/dev/null AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
+unset AWS_CA_BUNDLE AWS_PROFILE AWS_SESSION_TOKEN  # rclone refuses to run with the first
 
 s3() {  # s3 METHOD PATH: small things that need no program of ours
   curl -fsS --noproxy '*' -o /dev/null --aws-sigv4 aws:amz:us-east-1:s3 --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \
@@ -141,7 +142,7 @@ compare_snapshot() {
   recipient=$(age-keygen -y "$work/identity")
   printf 'Snapshot\n%-5s %12s %12s %7s %11s %11s\n' pair 'drain wall' 'backup wall' ratio 'backup cpu' 'peak MiB'
   for ((pair = 1; pair <= pairs; pair++)); do
-    if ((pair % 2)); then run_drain; run_backup "b$pair"; else run_backup "b$pair"; run_drain; fi
+    if ((pair % 2)); then run_drain; run_backup "bench-$pair"; else run_backup "bench-$pair"; run_drain; fi
     echo "$drain_wall $backup_wall $backup_cpu $backup_peak" >>"$work/snapshot"
     awk -v n="$pair" -v dw="$drain_wall" -v bw="$backup_wall" -v bc="$backup_cpu" -v p="$backup_peak" \
       'BEGIN {printf "%-5d %10.2f s %10.2f s %7.3f %9.2f s %11.1f\n", n, dw, bw, bw / dw, bc, p / 1024}'
