@@ -2,6 +2,7 @@
 
 #include "support/dataset.h"
 #include "support/keyrewind.h"
+#include "support/paths.h"
 #include "support/redis_server.h"
 
 #include <gmock/gmock.h>
@@ -302,7 +303,7 @@ RunResult run_in_name_space(const std::string& script) {
 RunResult run_on_small_disk(const Keyrewind& keyrewind, const std::string& mount_point,
                             const std::vector<std::string>& words) {
   std::string script = "mount -t tmpfs -o size=3m none " + mount_point + " && exec " +
-                       KEYREWIND_PROGRAM + " -c " + keyrewind.config_file().string();
+                       program_path() + " -c " + keyrewind.config_file().string();
   for (const std::string& word : words) {
     script += " " + word;
   }

@@ -5,6 +5,7 @@
 #include "support/dataset.h"
 #include "support/fake_server.h"
 #include "support/keyrewind.h"
+#include "support/paths.h"
 #include "support/redis_server.h"
 #include "support/tls_files.h"
 
@@ -171,7 +172,7 @@ TEST_F(Cli, WritesMetricsOfSuccessAndFailure) {
 
 TEST_F(Cli, GoesByTheEnvironmentAlone) {
   const RunResult result =
-      run({.command = {KEYREWIND_PROGRAM, "backup", "-o", "json"},
+      run({.command = {program_path(), "backup", "-o", "json"},
            .env = {{"KEYREWIND_SOURCE__NAME", "orders"},
                    {"KEYREWIND_SOURCE__ADDRESS", server().url()},
                    {"KEYREWIND_REPOSITORY__URL", "file://" + keyrewind().repository().string()}}});
@@ -284,7 +285,7 @@ TEST_F(Cli, TakesASnapshotOfAnUnknownTypeOpaquelyAndSaysSo) {
 }
 
 TEST(Documents, ReadmeHasEveryExitStatus) {
-  const std::string readme = read_text(fs::path(KEYREWIND_SOURCE_DIR) / "README.md");
+  const std::string readme = read_text(source_dir() / "README.md");
   for (const ExitStatus status :
        {ExitStatus::ok, ExitStatus::failure, ExitStatus::usage, ExitStatus::warnings,
         ExitStatus::no_backup, ExitStatus::repository, ExitStatus::source,

@@ -2,6 +2,7 @@
 
 #include "support/agent_run.h"
 #include "support/marks.h"
+#include "support/paths.h"
 #include "support/redis_server.h"
 #include "support/temp_dir.h"
 #include "support/test_repository.h"
@@ -46,7 +47,7 @@ class SecondAgent {
   void start() {
     process_.reset();
     process_.emplace(
-        ProcessOptions{.command = {KEYREWIND_PROGRAM, "agent", "-v", "-c", config_file().string()},
+        ProcessOptions{.command = {program_path(), "agent", "-v", "-c", config_file().string()},
                        .err_file = folder_ / "agent.log"});
   }
 

@@ -4,6 +4,7 @@
 #include "support/agent_run.h"
 #include "support/keyrewind.h"
 #include "support/marks.h"
+#include "support/paths.h"
 #include "support/redis_server.h"
 #include "support/test_repository.h"
 #include "support/workload.h"
@@ -146,7 +147,7 @@ class Moment : public testing::Test {
   RunResult restore_with_path(const fs::path& servers, const std::string& at,
                               const std::vector<std::string>& more = {}) const {
     std::vector<std::string> command{
-        KEYREWIND_PROGRAM, "-c", user().config_file().string(), "restore", "--at", at, "--target",
+        program_path(),   "-c", user().config_file().string(), "restore", "--at", at, "--target",
         target().string()};
     command.insert(command.end(), more.begin(), more.end());
     return run({.command = command, .env = {{"PATH", servers.string()}}});

@@ -1,6 +1,7 @@
 // Whatever the program is asked and however it fails: no secret is in what it prints and logs.
 
 #include "support/keyrewind.h"
+#include "support/paths.h"
 #include "support/redis_server.h"
 #include "support/s3_servers.h"
 
@@ -69,7 +70,7 @@ class Secrets : public testing::Test {
 
   /// Runs the program as loudly as it can be, and keeps what it says.
   RunResult run(const std::vector<std::string>& words, Environment environment = {}) {
-    std::vector<std::string> command = {KEYREWIND_PROGRAM, "-vv", "-c",
+    std::vector<std::string> command = {program_path(), "-vv", "-c",
                                         keyrewind_->config_file().string()};
     command.insert(command.end(), words.begin(), words.end());
     environment.emplace_back("HOME", keyrewind_->folder().string());

@@ -1,5 +1,7 @@
 #include "support/agent_run.h"
 
+#include "support/paths.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -59,11 +61,11 @@ void AgentRun::configure(const std::string& address, const AgentSetup& setup) {
 
 void AgentRun::start(const std::vector<std::pair<std::string, std::string>>& env) {
   process_.reset();
-  process_.emplace(ProcessOptions{
-      .command = {KEYREWIND_PROGRAM, "agent", "-v", "-c", user_.config_file().string(),
-                  "--metrics-file", (user_.folder() / "metrics.prom").string()},
-      .env = env,
-      .err_file = user_.folder() / "agent.log"});
+  process_.emplace(
+      ProcessOptions{.command = {program_path(), "agent", "-v", "-c", user_.config_file().string(),
+                                 "--metrics-file", (user_.folder() / "metrics.prom").string()},
+                     .env = env,
+                     .err_file = user_.folder() / "agent.log"});
 }
 
 ExitResult AgentRun::stop() {

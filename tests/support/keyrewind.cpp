@@ -1,5 +1,7 @@
 #include "support/keyrewind.h"
 
+#include "support/paths.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -59,7 +61,7 @@ fs::path Keyrewind::file(const std::string& ending) const {
 }
 
 std::vector<std::string> Keyrewind::command(const std::vector<std::string>& words) const {
-  std::vector<std::string> all{KEYREWIND_PROGRAM, "-c", config_file().string()};
+  std::vector<std::string> all{program_path(), "-c", config_file().string()};
   all.insert(all.end(), words.begin(), words.end());
   return all;
 }

@@ -1,6 +1,7 @@
 #include "support/redis_server.h"
 
 #include "base/error.h"
+#include "support/paths.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -71,7 +72,7 @@ std::vector<std::string> available_servers() {
 
 std::optional<std::filesystem::path> find_server(const std::string& name) {
   constexpr std::string_view kSystemVersion = "-7.0";
-  const auto fetched = std::filesystem::path(KEYREWIND_SOURCE_DIR) / "build/servers/bin" / name;
+  const auto fetched = source_dir() / "build/servers/bin" / name;
   if (access(fetched.c_str(), X_OK) == 0) {
     return fetched;
   }

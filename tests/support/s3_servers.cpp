@@ -1,6 +1,7 @@
 #include "support/s3_servers.h"
 
 #include "base/random.h"
+#include "support/paths.h"
 #include "support/redis_server.h"
 
 #include <gtest/gtest.h>
@@ -24,7 +25,7 @@ constexpr auto kPollEvery = 10ms;
 constexpr int kPortTries = 5;
 
 std::filesystem::path script(const std::string& name) {
-  return std::filesystem::path(KEYREWIND_SOURCE_DIR) / "tests/support" / name;
+  return source_dir() / "tests/support" / name;
 }
 
 std::string first_line(const std::filesystem::path& file) {
@@ -54,8 +55,7 @@ void require(const std::string& name) {
 
 /// Where the server of that script is, once it runs for as long as this process does.
 std::filesystem::path joined(const std::string& name) {
-  const auto folder =
-      std::filesystem::path(KEYREWIND_SHARED_SERVERS) / std::filesystem::path(name).stem();
+  const auto folder = shared_servers_dir() / std::filesystem::path(name).stem();
   // Its children outlive the script, so their output must not be waited for.
   const RunResult result = run({script("shared-server.sh").string(), "join", script(name).string(),
                                 folder.string(), std::to_string(getpid())},

@@ -14,6 +14,7 @@
 #include "store/encrypted_store.h"
 #include "store/file_store.h"
 #include "support/manual_clock.h"
+#include "support/paths.h"
 #include "support/process.h"
 #include "support/redis_server.h"
 #include "support/temp_dir.h"
@@ -160,8 +161,7 @@ TEST_F(EncryptedBackupTest, IsRecoveredWithoutKeyrewindAsTheFormatShows) {
   const test::TempDir out;
   std::ofstream(out / "keyrewind.key") << kSecret << "\n";
 
-  const std::string page =
-      read_file(std::filesystem::path(KEYREWIND_SOURCE_DIR) / "agent/catalog/FORMAT.md");
+  const std::string page = read_file(test::source_dir() / "agent/catalog/FORMAT.md");
   const std::size_t section = page.find("### If it is encrypted\n");
   ASSERT_NE(section, std::string::npos);
   const std::size_t begin = page.find("```sh\n", section) + 6;

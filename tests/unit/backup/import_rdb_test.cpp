@@ -6,6 +6,7 @@
 #include "rdb/crc64.h"
 #include "store/memory_store.h"
 #include "support/manual_clock.h"
+#include "support/paths.h"
 
 #include <gmock/gmock.h>
 
@@ -24,8 +25,7 @@ using testing::StartsWith;
 const Timestamp kNow(seconds(1'800'000'000));
 
 std::string sample(const std::string& name) {
-  std::ifstream file(std::string(KEYREWIND_SOURCE_DIR) + "/tests/data/rdb/" + name,
-                     std::ios::binary);
+  std::ifstream file(test::source_dir() / "tests/data/rdb" / name, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
 }
 

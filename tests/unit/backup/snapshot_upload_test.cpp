@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "store/memory_store.h"
+#include "support/paths.h"
 
 #include <gmock/gmock.h>
 
@@ -15,8 +16,7 @@ namespace keyrewind::backup {
 namespace {
 
 std::string sample() {
-  std::ifstream file(std::string(KEYREWIND_SOURCE_DIR) + "/tests/data/rdb/valkey-9.1-small.rdb",
-                     std::ios::binary);
+  std::ifstream file(test::source_dir() / "tests/data/rdb/valkey-9.1-small.rdb", std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
 }
 

@@ -10,6 +10,7 @@
 #include "codec/zstd_frame.h"
 #include "sample.h"
 #include "store/file_store.h"
+#include "support/paths.h"
 #include "support/process.h"
 #include "support/temp_dir.h"
 
@@ -33,7 +34,7 @@ namespace {
 
 using testing::HasSubstr;
 
-const std::filesystem::path kSourceDir = KEYREWIND_SOURCE_DIR;
+const std::filesystem::path kSourceDir = test::source_dir();
 
 std::string format_page() {
   std::ifstream file(kSourceDir / "agent/catalog/FORMAT.md");

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "catalog/details.h"
 #include "sample.h"
+#include "support/paths.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -43,7 +44,7 @@ Commit sample_commit() {
 }
 
 std::string golden(const std::string& name) {
-  std::ifstream file(std::filesystem::path(KEYREWIND_SOURCE_DIR) / "tests/data/manifests" / name);
+  std::ifstream file(test::source_dir() / "tests/data/manifests" / name);
   EXPECT_TRUE(file) << name;
   std::ostringstream text;
   text << file.rdbuf();

@@ -6,6 +6,7 @@
 #include "codec/bech32.h"
 #include "codec/sha256.h"
 #include "codec/zstd_frame.h"
+#include "support/paths.h"
 #include "support/process.h"
 #include "support/temp_dir.h"
 
@@ -299,8 +300,7 @@ struct Vector {
   Bytes file;
 };
 
-const std::filesystem::path kVectors =
-    std::filesystem::path(KEYREWIND_SOURCE_DIR) / "tests/data/age";
+const std::filesystem::path kVectors = test::source_dir() / "tests/data/age";
 
 Bytes read_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);

@@ -1,6 +1,7 @@
 #include "config/load.h"
 #include "config/options.h"
 #include "samples.h"
+#include "support/paths.h"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -24,7 +25,7 @@ Config parse_well(std::string_view yaml, const Environment& environment = {}) {
 }
 
 std::string reference_file() {
-  std::ifstream file(std::string(KEYREWIND_SOURCE_DIR) + "/config/reference.yaml");
+  std::ifstream file(test::source_dir() / "config/reference.yaml");
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "rdb/scanner.h"
+#include "support/paths.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -18,7 +19,7 @@ namespace keyrewind::rdb::test {
 
 /// One of the RDBs in tests/data/rdb.
 inline std::string read_dump(const std::string& name) {
-  const auto path = std::filesystem::path(KEYREWIND_SOURCE_DIR) / "tests/data/rdb" / name;
+  const auto path = keyrewind::test::source_dir() / "tests/data/rdb" / name;
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     throw std::runtime_error("cannot read " + path.string());

@@ -1,5 +1,6 @@
 #include "codec/sha256.h"
 #include "s3/signer.h"
+#include "support/paths.h"
 #include "support/process.h"
 
 #include <gmock/gmock.h>
@@ -118,9 +119,10 @@ TEST(Signer, AgreesWithBotocoreOnRequestsOfAllShapes) {
   for (const std::string& line : cases) {
     input += line + "\n";
   }
-  const test::RunResult result = test::run(
-      {.command = {"python3", KEYREWIND_SOURCE_DIR "/tests/support/sign_with_botocore.py"},
-       .input = input});
+  const test::RunResult result =
+      test::run({.command = {"python3",
+                             (test::source_dir() / "tests/support/sign_with_botocore.py").string()},
+                 .input = input});
   if (result.status == 3) {
     const char* required = std::getenv("KEYREWIND_REQUIRE_SERVERS");
     if (required != nullptr && std::string_view(required) == "1") {
