@@ -47,9 +47,11 @@ bool is_same(const Credentials& one, const Credentials& other) {
 
 bool is_expected(const Call& call, const Failure& failure) {
   // That its bucket is gone is no answer about an object. Nor is a 404 that does not say what is
-  // missing, though only the answer to HEAD has no room for it: any web server gives that.
+  // missing, though only the answer to HEAD has no room for it: any web server gives that. And 400
+  // is whatever a store did not like: a slow request or an old token says nothing of the question.
   const bool no_answer = failure.code == "NoSuchBucket" ||
-                         (failure.status == 404 && failure.code.empty() && call.method != "HEAD");
+                         (failure.status == 404 && failure.code.empty() && call.method != "HEAD") ||
+                         (failure.status == 400 && remedy(failure) != Remedy::none);
   return !no_answer && std::find(call.expected.begin(), call.expected.end(), failure.status) !=
                            call.expected.end();
 }

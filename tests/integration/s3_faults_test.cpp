@@ -140,7 +140,7 @@ class S3FaultOfKind : public S3Faults, public testing::WithParamInterface<S3Faul
 
 /// A store that errs so at the very first requests is taken for one without conditional writes.
 bool must_come_late(const S3Fault& fault) {
-  return fault.kind == S3Fault::Kind::wrong_etag || fault.code == "RequestTimeout";
+  return fault.kind == S3Fault::Kind::wrong_etag;
 }
 
 /// The name of a test.

@@ -102,6 +102,15 @@ TEST_F(RequestsTest, TakeAMissingBucketForNoAnswerAboutAnObject) {
   EXPECT_EQ(sent(), 1);
 }
 
+TEST_F(RequestsTest, TakeABadMomentForNoAnswerThoughItsStatusIsExpected) {
+  fake_.refuse(any, 400, "RequestTimeout");
+  Call call = put("content");
+  call.expected = {400};
+
+  EXPECT_EQ(requests().send(call, {}).status(), 200);
+  EXPECT_EQ(sent(), 2);
+}
+
 TEST_F(RequestsTest, AreSentAgainAfterABadMoment) {
   fake_.refuse(any, 500, "InternalError");
   fake_.refuse(any, 400, "RequestTimeout");
