@@ -1,10 +1,10 @@
 #include "cli/backup_result.h"
 
+#include "api/backup_json.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/size.h"
 #include "catalog/imports.h"
-#include "cli/backup_json.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -51,7 +51,7 @@ void report(const backup::BackupResult& result, Invocation& invocation) {
     invocation.status = ExitStatus::warnings;
   }
   if (invocation.global.json) {
-    nlohmann::ordered_json out = to_json(commit);
+    nlohmann::ordered_json out = api::to_json(commit);
     out["warnings"] = result.warnings;
     std::cout << out.dump(2) << '\n';
     return;

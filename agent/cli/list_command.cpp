@@ -1,5 +1,5 @@
+#include "api/backup_json.h"
 #include "base/size.h"
-#include "cli/backup_json.h"
 #include "cli/commands.h"
 
 #include <CLI/CLI.hpp>
@@ -28,7 +28,7 @@ void run(Invocation& invocation) {
   if (invocation.global.json) {
     auto rows = nlohmann::ordered_json::array();
     for (const catalog::Commit& backup : backups) {
-      rows.push_back(to_json(backup));
+      rows.push_back(api::to_json(backup));
     }
     std::cout << nlohmann::ordered_json{{"backups", rows}}.dump(2) << '\n';
     return;

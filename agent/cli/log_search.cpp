@@ -36,7 +36,7 @@ struct SegmentRange {
   std::size_t end = 0;
 };
 
-SegmentRange segments_within(const Window& window, const TimeSpan& span) {
+SegmentRange segments_within(const Window& window, const api::TimeSpan& span) {
   SegmentRange range{window.segments.size(), 0};
   Timestamp before = window.from;
   for (std::size_t i = 0; i < window.segments.size(); ++i) {
@@ -58,7 +58,7 @@ SegmentRange segments_within(const Window& window, const TimeSpan& span) {
 /// Searches one window.
 class WindowSearch {
  public:
-  WindowSearch(const Window& window, const LogPattern& pattern, const TimeSpan& span,
+  WindowSearch(const Window& window, const LogPattern& pattern, const api::TimeSpan& span,
                std::size_t limit, LogSearch& found)
       : window_(window), pattern_(pattern), span_(span), limit_(limit), found_(found) {}
 
@@ -132,7 +132,7 @@ class WindowSearch {
 
   const Window& window_;
   const LogPattern& pattern_;
-  const TimeSpan& span_;
+  const api::TimeSpan& span_;
   const std::size_t limit_;
   LogSearch& found_;
   Timestamp arrived_{};
@@ -208,7 +208,7 @@ std::optional<std::size_t> LogPattern::find_word(const Command& command) const {
 }
 
 LogSearch search_log(const catalog::Catalog& catalog, const catalog::Timeline& timeline,
-                     const LogPattern& pattern, const TimeSpan& span, std::size_t limit,
+                     const LogPattern& pattern, const api::TimeSpan& span, std::size_t limit,
                      Progress& progress, const std::stop_token& stop) {
   LogSearch found;
   for (const Window& window : timeline.windows) {

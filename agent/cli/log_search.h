@@ -1,11 +1,11 @@
 #pragma once
 
 #include "aof/command_reader.h"
+#include "api/timeline_json.h"
 #include "base/clock.h"
 #include "base/progress.h"
 #include "catalog/catalog.h"
 #include "catalog/timeline.h"
-#include "cli/timeline_view.h"
 
 #include <cstdint>
 #include <optional>
@@ -58,7 +58,7 @@ struct LogSearch {
 /// commands. Damage ends the search of a window only. Throws Error(unavailable | denied) if the
 /// repository fails.
 LogSearch search_log(const catalog::Catalog& catalog, const catalog::Timeline& timeline,
-                     const LogPattern& pattern, const TimeSpan& span, std::size_t limit,
+                     const LogPattern& pattern, const api::TimeSpan& span, std::size_t limit,
                      Progress& progress, const std::stop_token& stop);
 
 /// {"source","matches","has_more","problems"}. Fields are only ever added.

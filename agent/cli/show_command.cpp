@@ -1,5 +1,5 @@
+#include "api/backup_json.h"
 #include "base/size.h"
-#include "cli/backup_json.h"
 #include "cli/commands.h"
 
 #include <CLI/CLI.hpp>
@@ -109,7 +109,7 @@ void run(const std::string& id, Invocation& invocation) {
   const auto commit = repository.catalog().find(id, invocation.stop);
   const auto manifest = repository.catalog().manifest(commit, invocation.stop);
   if (invocation.global.json) {
-    std::cout << to_json(commit, manifest).dump(2) << '\n';
+    std::cout << api::to_json(commit, manifest).dump(2) << '\n';
   } else {
     print(commit, manifest);
   }

@@ -46,8 +46,9 @@ std::optional<Timestamp> parse_time(const std::string& option, const std::string
                           option, text));
 }
 
-TimeSpan span_of(const TimelineArguments& arguments) {
-  const TimeSpan span{parse_time("--from", arguments.from), parse_time("--until", arguments.until)};
+api::TimeSpan span_of(const TimelineArguments& arguments) {
+  const api::TimeSpan span{parse_time("--from", arguments.from),
+                           parse_time("--until", arguments.until)};
   if (span.from && span.until && *span.from > *span.until) {
     throw Error(ErrorKind::config, "--from is later than --until");
   }
@@ -65,10 +66,10 @@ void print(const nlohmann::ordered_json& json) {
   std::cout << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
 }
 
-void show(const std::string& source, const catalog::Timeline& timeline, const TimeSpan& span,
+void show(const std::string& source, const catalog::Timeline& timeline, const api::TimeSpan& span,
           bool json) {
   if (json) {
-    print(to_json(source, timeline));
+    print(api::to_json(source, timeline));
   } else {
     std::cout << to_text(source, timeline, span, width_of_stdout());
   }
@@ -76,7 +77,7 @@ void show(const std::string& source, const catalog::Timeline& timeline, const Ti
 
 /// What is wrong with the timeline is wrong with the search, too: commands may be missing from it.
 LogSearch search(const catalog::Catalog& catalog, const catalog::Timeline& timeline,
-                 const LogPattern& pattern, const TimeSpan& span, std::size_t limit,
+                 const LogPattern& pattern, const api::TimeSpan& span, std::size_t limit,
                  const Invocation& invocation) {
   Progress progress;
   const ProgressDisplay display("search", progress, invocation.global);
@@ -86,11 +87,12 @@ LogSearch search(const catalog::Catalog& catalog, const catalog::Timeline& timel
 }
 
 void run(const TimelineArguments& arguments, Invocation& invocation) {
-  const TimeSpan span = span_of(arguments);
+  const api::TimeSpan span = span_of(arguments);
   const auto pattern = arguments.find ? std::optional<LogPattern>(*arguments.find) : std::nullopt;
   Repository repository(invocation.global, config::Identities::if_available);
   const std::string& source = repository.config().source.name;
-  const auto timeline = cut(catalog::read_timeline(repository.catalog(), invocation.stop), span);
+  const auto timeline =
+      api::cut(catalog::read_timeline(repository.catalog(), invocation.stop), span);
   bool has_problems = !timeline.problems.empty();
   if (pattern) {
     const LogSearch found =

@@ -79,7 +79,7 @@ Timeline sample() {
 }
 
 /// 41 columns: one for each second from 0 to 38.
-std::vector<std::string> bars(const Timeline& timeline, const TimeSpan& span = {}) {
+std::vector<std::string> bars(const Timeline& timeline, const api::TimeSpan& span = {}) {
   return timeline_bars(timeline, span, 41);
 }
 
@@ -133,8 +133,8 @@ TEST(TimelineBars, DoNotSayThatAWindowGoesOnIfTheLogBehindItIsDamaged) {
 }
 
 TEST(TimelineBars, ShowTheTimesThatWereAskedFor) {
-  const TimeSpan span{at(10), at(35)};
-  const auto shown = timeline_bars(cut(sample(), span), span, 28);
+  const api::TimeSpan span{at(10), at(35)};
+  const auto shown = timeline_bars(api::cut(sample(), span), span, 28);
 
   EXPECT_THAT(shown, ElementsAre("[==!=====|     !     S===!=]"));
 }
@@ -144,7 +144,7 @@ TEST(TimelineBars, AreNoneWithoutWindows) {
 }
 
 TEST(CutTimeline, KeepsWhatReachesIntoTheTimes) {
-  const Timeline part = cut(sample(), {at(20), at(31)});
+  const Timeline part = api::cut(sample(), {at(20), at(31)});
 
   ASSERT_THAT(part.windows, SizeIs(1));
   EXPECT_EQ(part.windows[0].lineage, kOther);
@@ -157,15 +157,15 @@ TEST(CutTimeline, KeepsAllProblems) {
   Timeline timeline = sample();
   timeline.problems = {"segment x is damaged"};
 
-  EXPECT_THAT(cut(timeline, {at(1000), {}}).problems, SizeIs(1));
-  EXPECT_THAT(cut(timeline, {at(1000), {}}).windows, IsEmpty());
+  EXPECT_THAT(api::cut(timeline, {at(1000), {}}).problems, SizeIs(1));
+  EXPECT_THAT(api::cut(timeline, {at(1000), {}}).windows, IsEmpty());
 }
 
 TEST(TimelineJson, HasEverything) {
   Timeline timeline = sample();
   timeline.problems = {"segment x is damaged"};
 
-  const auto json = to_json("orders", timeline);
+  const auto json = api::to_json("orders", timeline);
 
   EXPECT_EQ(json["source"], "orders");
   EXPECT_EQ(json["windows"].size(), 2U);
@@ -190,7 +190,7 @@ TEST(TimelineJson, HasEverything) {
 }
 
 TEST(TimelineJson, HasEmptyListsWhenThereIsNothing) {
-  EXPECT_EQ(to_json("orders", {}).dump(),
+  EXPECT_EQ(api::to_json("orders", {}).dump(),
             R"({"source":"orders","windows":[],"gaps":[],"snapshots":[],"events":[],)"
             R"("problems":[]})");
 }

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace keyrewind::cli {
+namespace keyrewind::api {
 
 /// What `list`, `backup` and `show` print of a backup with -o json. Fields are only ever added.
 nlohmann::ordered_json to_json(const catalog::Commit& commit);
@@ -12,4 +12,4 @@ nlohmann::ordered_json to_json(const catalog::Commit& commit);
 /// The same and everything else that its manifest says.
 nlohmann::ordered_json to_json(const catalog::Commit& commit, const catalog::Manifest& manifest);
 
-}  // namespace keyrewind::cli
+}  // namespace keyrewind::api

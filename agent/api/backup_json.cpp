@@ -1,8 +1,8 @@
-#include "cli/backup_json.h"
+#include "api/backup_json.h"
 
 #include "base/bytes.h"
 
-namespace keyrewind::cli {
+namespace keyrewind::api {
 
 nlohmann::ordered_json to_json(const catalog::Commit& commit) {
   return {{"id", commit.id},
@@ -31,4 +31,4 @@ nlohmann::ordered_json to_json(const catalog::Commit& commit, const catalog::Man
   return json;
 }
 
-}  // namespace keyrewind::cli
+}  // namespace keyrewind::api
