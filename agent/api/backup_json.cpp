@@ -5,18 +5,24 @@
 namespace keyrewind::api {
 
 nlohmann::ordered_json to_json(const catalog::Commit& commit) {
-  return {{"id", commit.id},
-          {"state", "available"},
-          {"source", commit.source},
-          {"sequence", commit.sequence},
-          {"created", to_rfc3339(commit.created)},
-          {"finished", to_rfc3339(commit.finished)},
-          {"keys", commit.keys},
-          {"raw_bytes", commit.raw_bytes},
-          {"stored_bytes", commit.stored_bytes},
-          {"server", commit.server},
-          {"opaque", commit.opaque},
-          {"labels", commit.labels}};
+  return {
+      {"id", commit.id},
+      {"state", "available"},
+      {"source", commit.source},
+      {"sequence", commit.sequence},
+      {"created", to_rfc3339(commit.created)},
+      {"finished", to_rfc3339(commit.finished)},
+      {"keys", commit.keys},
+      {"raw_bytes", commit.raw_bytes},
+      {"stored_bytes", commit.stored_bytes},
+      {"server", commit.server},
+      {"opaque", commit.opaque},
+      {"labels", commit.labels},
+      {"trigger", commit.origin.trigger ? nlohmann::ordered_json(to_string(*commit.origin.trigger))
+                                        : nlohmann::ordered_json(nullptr)},
+      {"schedule", commit.origin.schedule.empty()
+                       ? nlohmann::ordered_json(nullptr)
+                       : nlohmann::ordered_json(commit.origin.schedule)}};
 }
 
 nlohmann::ordered_json to_json(const catalog::Commit& commit, const catalog::Manifest& manifest) {

@@ -51,6 +51,15 @@ void BackupDraft::add_label(const std::string& name, const std::string& value) {
   manifest_.labels[name] = value;
 }
 
+void BackupDraft::add_origin(catalog::Origin origin, std::string decision) {
+  manifest_.origin = std::move(origin);
+  manifest_.decision = std::move(decision);
+}
+
+void BackupDraft::add_warning(std::string warning) {
+  manifest_.warnings.push_back(std::move(warning));
+}
+
 BackupResult BackupDraft::finish(std::stop_token stop) {
   manifest_.finished = clock_.now();
   BackupResult result{writer_.commit(manifest_, std::move(stop)), manifest_.warnings};

@@ -43,6 +43,12 @@ class BackupDraft {
 
   void add_label(const std::string& name, const std::string& value);
 
+  /// Why this backup is taken, and why from this node; `decision` is for people and may be empty.
+  void add_origin(catalog::Origin origin, std::string decision);
+
+  /// A sentence that belongs to the backup for ever, and is shown when it is taken.
+  void add_warning(std::string warning);
+
   /// Makes the backup available.
   BackupResult finish(std::stop_token stop);
 

@@ -144,6 +144,7 @@ BackupResult import_rdb(catalog::Catalog& catalog, const ForeignRdb& rdb,
   BackupDraft draft(catalog, clock, {.allow_plaintext = options.allow_plaintext}, options.labels,
                     stop);
   draft.add_label(catalog::kImportedFrom, rdb.from);
+  draft.add_origin({.trigger = catalog::Trigger::import}, "");
   log::info("import started",
             {{"backup", draft.id()}, {"source", catalog.source()}, {"from", rdb.from}});
   progress.total_bytes = rdb.bytes.value_or(0);

@@ -48,9 +48,16 @@ BackupResult take_backup(catalog::Catalog& catalog, const BackupOptions& options
                          const Clock& clock, Progress& progress, std::stop_token stop) {
   BackupDraft draft(catalog, clock, {.allow_plaintext = options.allow_plaintext}, options.labels,
                     stop);
-  log::info("backup started", {{"backup", draft.id()},
-                               {"source", catalog.source()},
-                               {"address", replica::to_string(options.source.address)}});
+  draft.add_origin(options.origin, options.decision);
+  for (const std::string& warning : options.warnings) {
+    draft.add_warning(warning);
+  }
+  log::info(
+      "backup started",
+      {{"backup", draft.id()},
+       {"source", catalog.source()},
+       {"address", replica::to_string(options.source.address)},
+       {"trigger", catalog::to_string(options.origin.trigger.value_or(catalog::Trigger::manual))}});
   replica::ServerInfo server = ask_about(options, stop);
   progress.total_keys = server.keys.value_or(0);
   draft.add_server(std::move(server));

@@ -12,6 +12,7 @@
 #include <map>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 namespace keyrewind::backup {
 
@@ -20,7 +21,10 @@ struct BackupOptions {
   replica::SourceOptions source;
   PipelineOptions pipeline;
   std::map<std::string, std::string> labels;
-  bool allow_plaintext = false;  ///< Though earlier backups of this source are encrypted.
+  catalog::Origin origin{.trigger = catalog::Trigger::manual};
+  std::string decision{};               ///< Why from this node and now, for people.
+  std::vector<std::string> warnings{};  ///< That the decision came with.
+  bool allow_plaintext = false;         ///< Though earlier backups of this source are encrypted.
   /// Called as soon as the server has said at which position the snapshot will be exact, before its
   /// first byte is read: the log can be attached there. Gives the lineage that the snapshot belongs
   /// to; without it that is the position's own id.

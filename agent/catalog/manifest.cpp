@@ -42,6 +42,13 @@ ordered_json to_json(const rdb::DatabaseCounts& database) {
   return {{"keys", database.keys}, {"keys_with_ttl", database.keys_with_ttl}, {"types", types}};
 }
 
+void add_origin(ordered_json& document, const Origin& origin) {
+  document["trigger"] =
+      origin.trigger ? ordered_json(to_string(*origin.trigger)) : ordered_json(nullptr);
+  document["schedule"] =
+      origin.schedule.empty() ? ordered_json(nullptr) : ordered_json(origin.schedule);
+}
+
 std::string_view to_string(rdb::Checksum checksum) {
   return checksum == rdb::Checksum::valid ? "valid" : "absent";
 }
@@ -140,6 +147,18 @@ StoredObject read_object(const JsonObject& in, const std::string& source) {
   object.bytes = in.number("bytes");
   object.sha256 = in.hex("sha256", kSha256Digits);
   return object;
+}
+
+/// A trigger that this program does not know comes from a later one: then it is not known.
+Origin read_origin(const JsonObject& in) {
+  Origin origin;
+  if (in.has("trigger")) {
+    origin.trigger = trigger_from(in.text("trigger"));
+  }
+  if (in.has("schedule")) {
+    origin.schedule = in.text("schedule");
+  }
+  return origin;
 }
 
 /// Reads the digits of `text`, all of it, to base `base`.
@@ -282,6 +301,9 @@ std::string encode(const Manifest& manifest) {
   document["finished"] = to_rfc3339(manifest.finished);
   document["program"] = manifest.program;
   document["labels"] = manifest.labels;
+  add_origin(document, manifest.origin);
+  document["decision"] =
+      manifest.decision.empty() ? ordered_json(nullptr) : ordered_json(manifest.decision);
   document["snapshots"] = ordered_json::array();
   for (const Snapshot& snapshot : manifest.snapshots) {
     document["snapshots"].push_back(to_json(snapshot));
@@ -308,6 +330,7 @@ std::string encode(const Commit& commit) {
   document["server"] = commit.server;
   document["opaque"] = commit.opaque;
   document["labels"] = commit.labels;
+  add_origin(document, commit.origin);
   document["manifest"] = to_json(commit.manifest);
   return to_text(document);
 }
@@ -322,6 +345,10 @@ Manifest decode_manifest(ByteView json) {
   manifest.finished = root.time("finished");
   manifest.program = root.text("program");
   manifest.labels = root.texts_by_key("labels");
+  manifest.origin = read_origin(root);
+  if (root.has("decision")) {
+    manifest.decision = root.text("decision");
+  }
   for (const JsonObject& snapshot : root.objects("snapshots")) {
     manifest.snapshots.push_back(read_snapshot(snapshot, manifest.source, manifest.created));
   }
@@ -350,6 +377,7 @@ Commit decode_commit(ByteView json) {
   commit.server = root.text("server");
   commit.opaque = root.boolean("opaque");
   commit.labels = root.texts_by_key("labels");
+  commit.origin = read_origin(root);
   commit.manifest = read_object(root.object("manifest"), commit.source);
   return commit;
 }

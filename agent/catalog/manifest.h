@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "catalog/origin.h"
 #include "rdb/summary.h"
 #include "replica/server_info.h"
 #include "store/object_store.h"
@@ -57,6 +58,8 @@ struct Manifest {
   Timestamp finished{};
   std::string program;  ///< Version of Keyrewind that wrote it.
   std::map<std::string, std::string> labels;
+  Origin origin{};
+  std::string decision{};  ///< Why this node, now, and by this method; empty if nobody decided.
   std::vector<Snapshot> snapshots;                     ///< One a shard.
   std::map<std::string, replica::ServerInfo> servers;  ///< By shard: the node that was read.
   std::vector<std::string> warnings;
@@ -82,6 +85,7 @@ struct Commit {
   std::string server;  ///< "Valkey 8.1.1".
   bool opaque = false;
   std::map<std::string, std::string> labels;
+  Origin origin{};
   StoredObject manifest;
 
   bool operator==(const Commit&) const = default;

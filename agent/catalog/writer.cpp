@@ -136,6 +136,7 @@ Commit commit_of(const Manifest& manifest, const std::string& encoded) {
   commit.opaque = std::any_of(manifest.snapshots.begin(), manifest.snapshots.end(),
                               [](const Snapshot& snapshot) { return snapshot.rdb.opaque(); });
   commit.labels = manifest.labels;
+  commit.origin = manifest.origin;
   commit.manifest = {names::manifest(manifest.source, manifest.id), encoded.size(),
                      codec::sha256_hex(as_bytes(encoded))};
   return commit;

@@ -11,14 +11,23 @@
 namespace keyrewind::cli {
 namespace {
 
+/// The schedule's name, else the trigger.
+std::string reason_of(const catalog::Origin& origin) {
+  if (!origin.schedule.empty()) {
+    return origin.schedule;
+  }
+  return origin.trigger ? std::string(to_string(*origin.trigger)) : "-";
+}
+
 void print_table(const std::vector<catalog::Commit>& backups) {
-  std::cout << fmt::format("{:<24} {:<20} {:>12} {:>11} {:>11}  {}\n", "ID", "CREATED (UTC)",
-                           "KEYS", "RAW", "STORED", "SERVER");
+  std::cout << fmt::format("{:<24} {:<20} {:>12} {:>11} {:>11}  {:<14} {}\n", "ID", "CREATED (UTC)",
+                           "KEYS", "RAW", "STORED", "FOR", "SERVER");
   for (const catalog::Commit& backup : backups) {
-    std::cout << fmt::format(
-        "{:<24} {:<20} {:>12} {:>11} {:>11}  {}\n", backup.id,
-        to_rfc3339(backup.created).substr(0, 19), backup.opaque ? "?" : std::to_string(backup.keys),
-        to_human_size(backup.raw_bytes), to_human_size(backup.stored_bytes), backup.server);
+    std::cout << fmt::format("{:<24} {:<20} {:>12} {:>11} {:>11}  {:<14} {}\n", backup.id,
+                             to_rfc3339(backup.created).substr(0, 19),
+                             backup.opaque ? "?" : std::to_string(backup.keys),
+                             to_human_size(backup.raw_bytes), to_human_size(backup.stored_bytes),
+                             reason_of(backup.origin), backup.server);
   }
 }
 

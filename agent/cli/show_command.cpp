@@ -90,6 +90,12 @@ void print(const catalog::Commit& commit, const catalog::Manifest& manifest) {
   print_line("created", to_rfc3339(commit.created));
   print_line("took", to_human(commit.finished - commit.created));
   print_line("keys", commit.opaque ? "not counted" : std::to_string(commit.keys));
+  if (commit.origin.trigger) {
+    print_line("taken for", commit.origin.schedule.empty()
+                                ? std::string(to_string(*commit.origin.trigger))
+                                : fmt::format("schedule {}", commit.origin.schedule));
+  }
+  print_line("decision", manifest.decision);
   for (const auto& [name, value] : manifest.labels) {
     print_line("label", name + "=" + value);
   }

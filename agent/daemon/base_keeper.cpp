@@ -71,6 +71,7 @@ void BaseKeeper::start(const replica::Shard& shard, const Options& options,
   backup.source = replica::options_for(options.shard.source, nodes.front().address);
   backup.pipeline = options.pipeline;
   backup.allow_plaintext = options.allow_plaintext;
+  backup.origin = {.trigger = catalog::Trigger::base};
   taker_.start(std::move(backup), std::move(target));
 }
 

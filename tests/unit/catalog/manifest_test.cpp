@@ -102,9 +102,10 @@ void for_each_field(json& document, const std::function<void(json&, const std::s
 /// Fields that need not be there: those of open tables, and those that came later.
 const std::set<std::string>& optional_fields() {
   static const std::set<std::string> fields = {
-      "encryption", "before", "ticket",     "0",         "15",     "redis-ver", "repl-stream-db",
-      "graphdata",  "graph",  "appendonly", "maxmemory", "string", "list",      "set",
-      "zset",       "hash",   "stream",     "module",    "taken",  "details"};
+      "encryption",     "before",    "ticket",  "0",          "15",        "redis-ver",
+      "repl-stream-db", "graphdata", "graph",   "appendonly", "maxmemory", "string",
+      "list",           "set",       "zset",    "hash",       "stream",    "module",
+      "taken",          "details",   "trigger", "schedule",   "decision"};
   return fields;
 }
 
@@ -126,6 +127,29 @@ TEST(Manifest, GivesBackWhatWasWritten) {
   EXPECT_EQ(read.finished, manifest.finished);
   EXPECT_EQ(read.servers.at("0").acl_users, manifest.servers.at("0").acl_users);
   EXPECT_EQ(read.servers.at("0").used_memory, manifest.servers.at("0").used_memory);
+}
+
+TEST(Manifest, KeepsWhyItWasTaken) {
+  for (const Trigger trigger :
+       {Trigger::base, Trigger::schedule, Trigger::manual, Trigger::final, Trigger::import}) {
+    Manifest manifest = test::sample_manifest("orders", kId);
+    manifest.origin.trigger = trigger;
+    manifest.origin.schedule = trigger == Trigger::schedule ? "nightly" : "";
+    manifest.decision = "full sync from the replica, which has memory enough";
+    Commit commit = sample_commit();
+    commit.origin = manifest.origin;
+
+    EXPECT_EQ(decode_manifest(as_bytes(encode(manifest))).origin, manifest.origin);
+    EXPECT_EQ(decode_manifest(as_bytes(encode(manifest))).decision, manifest.decision);
+    EXPECT_EQ(decode_commit(as_bytes(encode(commit))), commit);
+  }
+}
+
+TEST(Commit, MayHaveATriggerOfALaterVersion) {
+  json commit = json::parse(encode(sample_commit()));
+  commit["trigger"] = "clairvoyance";
+
+  EXPECT_EQ(decode_commit(as_bytes(commit.dump())).origin.trigger, std::nullopt);
 }
 
 TEST(Manifest, KeepsThatSomethingIsUnknown) {
@@ -369,9 +393,10 @@ TEST(Document, TakesNoFieldOfAnotherType) {
       const json original = parent[key];
       for (const json& value : values) {
         const bool nullable =
-            value.is_null() && (key == "used_memory" || key == "keys" || key == "opaque_reason" ||
-                                key == "encryption" || key == "taken" || key == "details" ||
-                                (is_index(parent) && key == "bytes"));
+            value.is_null() &&
+            (key == "used_memory" || key == "keys" || key == "opaque_reason" ||
+             key == "encryption" || key == "taken" || key == "trigger" || key == "schedule" ||
+             key == "decision" || key == "details" || (is_index(parent) && key == "bytes"));
         if (value.type() == original.type() || nullable ||
             (original.is_null() && value.is_string())) {
           continue;
