@@ -12,6 +12,7 @@ namespace keyrewind::cli {
 /// `invocation` must outlive `app`.
 void add_agent_command(CLI::App& app, Invocation& invocation);
 void add_backup_command(CLI::App& app, Invocation& invocation);
+void add_schedule_command(CLI::App& app, Invocation& invocation);
 void add_list_command(CLI::App& app, Invocation& invocation);
 void add_show_command(CLI::App& app, Invocation& invocation);
 void add_timeline_command(CLI::App& app, Invocation& invocation);

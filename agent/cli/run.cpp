@@ -37,6 +37,7 @@ void add_global_options(CLI::App& app, GlobalOptions& global) {
 void add_commands(CLI::App& app, Invocation& invocation) {
   add_agent_command(app, invocation);
   add_backup_command(app, invocation);
+  add_schedule_command(app, invocation);
   add_list_command(app, invocation);
   add_show_command(app, invocation);
   add_timeline_command(app, invocation);

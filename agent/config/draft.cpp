@@ -3,8 +3,10 @@
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/size.h"
+#include "config/policy_options.h"
 #include "config/rate.h"
 #include "config/repository_checks.h"
+#include "config/service_options.h"
 #include "config/source_options.h"
 #include "config/suggest.h"
 #include "replica/address.h"
@@ -57,6 +59,9 @@ std::string bound_of(const Option& option, std::uint64_t bound) {
   }
   if (option.kind == Kind::rate) {
     return to_rate(bound);
+  }
+  if (option.kind == Kind::percent) {
+    return fmt::format("{}%", bound);
   }
   return option.kind == Kind::duration ? to_duration(std::chrono::milliseconds(bound))
                                        : std::to_string(bound);
@@ -124,9 +129,11 @@ std::uint64_t to_integer(const Option& option, const Written& written) {
 
 std::uint64_t to_bytes(const Option& option, const Written& written) {
   const auto size = parse_size(written.text);
-  if (!size || *size < option.min || *size > option.max) {
-    refuse(fmt::format("{} must be a size {}, such as {}{}", option.path, range_of(option),
-                       option.example, but_is(written)));
+  const bool is_none = size && *size == 0 && option.zero_is_none;
+  if (!size || (!is_none && (*size < option.min || *size > option.max))) {
+    refuse(fmt::format("{} must be {}a size {}, such as {}{}", option.path,
+                       option.zero_is_none ? "0 or " : "", range_of(option), option.example,
+                       but_is(written)));
   }
   return *size;
 }
@@ -138,6 +145,18 @@ std::uint64_t to_bytes_a_second(const Option& option, const Written& written) {
                        option.example, but_is(written)));
   }
   return *rate;
+}
+
+std::uint64_t to_percent(const Option& option, const Written& written) {
+  const auto number =
+      written.text.ends_with('%')
+          ? parse_integer(std::string_view(written.text).substr(0, written.text.size() - 1))
+          : std::nullopt;
+  if (!number || *number < option.min || *number > option.max) {
+    refuse(fmt::format("{} must be a percentage {}, such as {}{}", option.path, range_of(option),
+                       option.example, but_is(written)));
+  }
+  return *number;
 }
 
 std::chrono::milliseconds to_milliseconds(const Option& option, const Written& written) {
@@ -178,6 +197,11 @@ std::vector<WrittenItem> split(const Written& written, const Place& place) {
 }
 
 std::size_t to_word(const Option& option, const Written& written) {
+  const auto later = option.later_words;
+  if (std::find(later.begin(), later.end(), written.text) != later.end()) {
+    refuse(fmt::format("{} {} is not available in this version; it has {}", option.path,
+                       written.text, fmt::join(option.words, ", ")));
+  }
   const auto found = std::find(option.words.begin(), option.words.end(), written.text);
   if (found == option.words.end()) {
     const auto words = option.words.front().empty() ? option.words.subspan(1) : option.words;
@@ -218,7 +242,13 @@ void assign(Config& config, const Option& option, const Written& written) {
     case Kind::word:
       std::get<WordField>(option.field).set(config, to_word(option, written));
       return;
+    case Kind::percent:
+      std::get<IntegerField>(option.field)(config) = to_percent(option, written);
+      return;
     case Kind::secret:
+      if (option.check != nullptr) {
+        check_text(option, written);
+      }
       std::get<SecretField>(option.field)(config) = Secret(written.text);
       return;
     case Kind::texts:
@@ -297,7 +327,9 @@ void Draft::finish(const Place& whole, bool wants_version) {
   refuse_half_a_sentinel();
   refuse_sentinel_beside_this_node();
   refuse_too_small_a_spool();
-  refuse_contradicting_repositories();
+  refuse_contradictions(contradictions_of_repositories(config_), whole);
+  refuse_contradictions(contradictions_of_policies(config_), whole);
+  refuse_contradictions(contradictions_of_services(config_), whole);
 }
 
 std::vector<Draft::Mistake> Draft::mistakes() const {
@@ -442,15 +474,25 @@ void Draft::refuse_too_small_a_spool() {
                           to_size(log.spool.max_size), to_size(log.segment_max_size)));
 }
 
-void Draft::refuse_contradicting_repositories() {
-  for (const Contradiction& found : contradictions_of_repositories(config_)) {
-    const bool are_sound = std::all_of(found.options.begin(), found.options.end(),
-                                       [&](const std::string& path) { return is_sound(path); });
-    const auto said = places_.find(found.options.front());
-    if (are_sound && said != places_.end()) {
-      add_problem(said->second, found.message);
+void Draft::refuse_contradictions(const std::vector<Contradiction>& all, const Place& whole) {
+  for (const Contradiction& found : all) {
+    const auto& options = found.options;
+    if (std::all_of(options.begin(), options.end(),
+                    [&](const std::string& path) { return is_sound(path); })) {
+      add_problem(place_to_blame(options, whole), found.message);
     }
   }
+}
+
+Place Draft::place_to_blame(const std::vector<std::string>& options, const Place& whole) const {
+  for (const std::string& path : options) {
+    const auto said = places_.find(path);
+    if (said != places_.end()) {
+      return said->second;
+    }
+  }
+  const auto section = sections_.find(parent_of(options.front()));
+  return section == sections_.end() ? whole : section->second;
 }
 
 Place Draft::place_of(std::string_view path) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "config/contradiction.h"
 #include "config/options.h"
 
 #include <map>
@@ -81,7 +82,8 @@ class Draft {
   void refuse_half_a_sentinel();
   void refuse_sentinel_beside_this_node();
   void refuse_too_small_a_spool();
-  void refuse_contradicting_repositories();
+  void refuse_contradictions(const std::vector<Contradiction>& all, const Place& whole);
+  Place place_to_blame(const std::vector<std::string>& options, const Place& whole) const;
   bool has_tls_sentinel() const;
   Place place_of(std::string_view path) const;
   bool is_sound(std::string_view path) const;

@@ -77,19 +77,7 @@ const Option* option_of(std::string_view variable) {
   return nullptr;
 }
 
-/// Whether the variable is of a feature that this version does not have.
-bool is_unavailable(std::string_view variable) {
-  const auto all = unavailable();
-  return std::any_of(all.begin(), all.end(), [&](std::string_view path) {
-    const std::string name = variable_of(path);
-    return variable == name || variable.starts_with(name + "__");
-  });
-}
-
 std::string unknown_variable(std::string_view variable) {
-  if (is_unavailable(variable)) {
-    return "is of a feature that is not available in this version";
-  }
   std::vector<std::string> names;
   for (const std::vector<Option>* all : {&options(), &entry_options()}) {
     for (const Option& option : *all) {

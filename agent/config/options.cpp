@@ -3,7 +3,9 @@
 #include "base/error.h"
 #include "catalog/names.h"
 #include "codec/age.h"
+#include "config/policy_options.h"
 #include "config/repository_options.h"
+#include "config/service_options.h"
 #include "config/source_options.h"
 #include "replica/address.h"
 #include "replica/nodes.h"
@@ -47,29 +49,32 @@ std::vector<Section> make_sections() {
       {"log.spool",
        "Where the log waits for the repository. The server is read from whatever the repository "
        "does."},
+      {"snapshots", "When and how snapshots are taken."},
       {"compression", "How snapshots are compressed: Zstandard frames, which `zstd -d` reads."},
       {"encryption",
        "Encryption before anything leaves this machine, in the age format: with the recipients' "
        "public keys backups are written, with the identity, their secret key, they are read."},
+      {"retention",
+       "Which backups are kept: those that any of these options wants. 0 wants none. What a kept "
+       "backup or the recovery window needs of the log is kept with it; a locked backup, and the "
+       "last good one, never go."},
       {"quotas", "Bounds on what Keyrewind asks of the source, the network and the repository."},
+      {"drills", "Restores for practice."},
+      {"compaction", "Snapshots that the server does not fork for."},
       {"lease",
        "Of several agents of one source one works and the others stand by: a lease in the "
        "repository "
        "says which."},
+      {"http",
+       "What the agent answers: /metrics, /-/healthy, /-/ready, /api/v1. Without token or users "
+       "nobody may change anything by the port."},
+      {"http.tls", "Encryption of the port."},
+      {"http.auth", "Who may do what on the port. What changes things always needs credentials."},
+      {"notify", "Whom the agent tells how it is."},
       {"logging", "Log lines on stderr; results of commands go to stdout."},
       {"limits", "What Keyrewind may take of the machine that it runs on."},
   };
 }
-
-constexpr std::array<std::string_view, 9> kUnavailable{"snapshots",
-                                                       "retention",
-                                                       "drills",
-                                                       "compaction",
-                                                       "http",
-                                                       "notify",
-                                                       "source.data_dir",
-                                                       "quotas.manual_per_24h",
-                                                       "quotas.max_stored"};
 
 void check_address(const std::string& text) {
   replica::parse_address(text);
@@ -86,6 +91,12 @@ void check_recipient(const std::string& text) {
 void check_folder(const std::string& text) {
   if (!text.starts_with('/')) {
     throw Error(ErrorKind::config, fmt::format("'{}' is not an absolute path", text));
+  }
+}
+
+void check_folder_if_any(const std::string& text) {
+  if (!text.empty()) {
+    check_folder(text);
   }
 }
 
@@ -155,6 +166,14 @@ std::vector<Option> source_options() {
            "at the address, whatever it is, for an agent beside every node.",
        .example = "replica",
        .words = kPolicies},
+      {.path = "source.data_dir",
+       .kind = Kind::text,
+       .field = +[](Config& c) -> std::string& { return c.source.data_dir; },
+       .description =
+           "The server's data directory, as an absolute path, if it is on this machine: what "
+           "restores put in place goes there unless they name another. Empty: it is not.",
+       .example = "/data",
+       .check = check_folder_if_any},
 
       {.path = "source.tls.ca_file",
        .kind = Kind::text,
@@ -248,7 +267,7 @@ std::vector<Option> log_options() {
   };
 }
 
-std::vector<Option> cost_options() {
+std::vector<Option> storage_options() {
   return {
       {.path = "compression.level",
        .kind = Kind::integer,
@@ -283,6 +302,19 @@ std::vector<Option> cost_options() {
            "Otherwise that is refused: recipients that were lost must not go unseen.",
        .example = "true"},
 
+  };
+}
+
+std::vector<Option> quota_options() {
+  return {
+      {.path = "quotas.manual_per_24h",
+       .kind = Kind::integer,
+       .field = +[](Config& c) -> std::uint64_t& { return c.quotas.manual_per_24h; },
+       .description =
+           "How many backups people may ask for in any 24 hours. What schedules and the log need "
+           "does not count. 0: any number.",
+       .example = "20",
+       .max = 100'000},
       {.path = "quotas.full_sync_min_interval",
        .kind = Kind::duration,
        .field =
@@ -308,7 +340,21 @@ std::vector<Option> cost_options() {
            "that falls behind for ever. 0: as fast as they take it.",
        .example = "50MiB/s",
        .min = kLeastRate},
+      {.path = "quotas.max_stored",
+       .kind = Kind::size,
+       .field = +[](Config& c) -> std::uint64_t& { return c.quotas.max_stored; },
+       .description =
+           "How much this source may take in the repository. Close to it the agent warns, beyond "
+           "it backups that people ask for are refused; the log and schedules never are. 0: any "
+           "amount.",
+       .example = "500GiB",
+       .zero_is_none = true,
+       .min = kMiB},
+  };
+}
 
+std::vector<Option> lease_options() {
+  return {
       {.path = "lease.enabled",
        .kind = Kind::boolean,
        .field = +[](Config& c) -> bool& { return c.lease.enabled; },
@@ -325,7 +371,11 @@ std::vector<Option> cost_options() {
        .example = "1m",
        .min = 1000,
        .max = kHour},
+  };
+}
 
+std::vector<Option> process_options() {
+  return {
       {.path = "logging.level",
        .kind = Kind::word,
        .field = WordField{
@@ -371,8 +421,12 @@ std::vector<Option> make_options() {
   append(all, repository_options("repository",
                                  [](Config& c) -> Config::Repository& { return c.repository; }));
   all.push_back(copies_option());
-  append(all, log_options());
-  append(all, cost_options());
+  for (std::vector<Option>& some :
+       std::array{log_options(), snapshot_options(), storage_options(), retention_options(),
+                  quota_options(), upkeep_options(), lease_options(), http_options(),
+                  notify_options(), process_options()}) {
+    append(all, std::move(some));
+  }
   return all;
 }
 
@@ -381,6 +435,8 @@ std::vector<Option> make_entry_options() {
   const Option copies = copies_option();
   for (std::size_t index = 0; index < kMaxEntries; ++index) {
     append(all, repository_options(entry_path(copies, index), copy_at(index)));
+    append(all, schedule_options(index));
+    append(all, webhook_options(index));
   }
   return all;
 }
@@ -391,6 +447,8 @@ std::vector<Section> make_entry_sections() {
   for (std::size_t index = 0; index < kMaxEntries; ++index) {
     all.push_back({entry_path(copies, index), copies.description});
     all.push_back({entry_path(copies, index) + ".s3", kS3Description});
+    all.push_back({fmt::format("snapshots.schedules.{}", index), kScheduleDescription});
+    all.push_back({fmt::format("notify.webhooks.{}", index), kWebhookDescription});
   }
   return all;
 }
@@ -443,10 +501,6 @@ const std::vector<Section>& sections() {
 const std::vector<Section>& entry_sections() {
   static const std::vector<Section> kSections = make_entry_sections();
   return kSections;
-}
-
-std::span<const std::string_view> unavailable() {
-  return kUnavailable;
 }
 
 const Option* find_option(std::string_view path) {

@@ -43,9 +43,10 @@ enum class Kind {
   duration,  ///< Written "10s" or "1h30m".
   boolean,   ///< Written "true" or "false".
   word,      ///< One of a few.
-  secret,    ///< Never printed; never literally in a file.
+  secret,    ///< Never printed; literally in a file only if `may_be_literal`.
   texts,     ///< A list; in a variable separated by commas.
   rate,      ///< An integer of bytes a second, written "50MiB/s"; 0 is no limit.
+  percent,   ///< An integer, written "20%".
   entries,   ///< A list of maps, each with the same options.
 };
 
@@ -60,15 +61,19 @@ struct Option {
   std::string_view description;   ///< Sentences, without line breaks.
   std::string_view example = {};  ///< As it stands in YAML; empty if the default is one.
   bool required = false;
+  bool may_be_literal = false;  ///< Of a secret: a URL is one only sometimes.
+  bool zero_is_none = false;    ///< Of a size: 0 is no limit, whatever `min` says.
 
   std::uint64_t min = 0;  ///< Of an integer, a size, a rate, or of a duration in milliseconds.
   std::uint64_t max = std::numeric_limits<std::uint64_t>::max();
   /// Of a word, in the order of the enumeration; an empty one first if it may be left empty.
   std::span<const std::string_view> words = {};
+  std::span<const std::string_view> later_words =
+      {};                                  ///< Known, and not available in this version.
   std::string_view pattern = {};           ///< Of a text, for the schema; empty: any.
   std::string_view pattern_in_words = {};  ///< "1 to 63 letters and digits"
   bool (*is_valid)(std::string_view) noexcept = nullptr;  ///< What `pattern` says.
-  /// Throws Error(config) if the text, or one of the texts, is wrong.
+  /// Throws Error(config) if the text, or one of the texts, is wrong. Of a secret, without it.
   void (*check)(const std::string&) = nullptr;
 };
 
@@ -91,10 +96,6 @@ const std::vector<Section>& sections();
 
 /// The maps that are entries or in them: "copies.0", "copies.0.s3".
 const std::vector<Section>& entry_sections();
-
-/// Names that belong to features that this version does not have: they are refused, but not as
-/// if nobody had ever heard of them.
-std::span<const std::string_view> unavailable();
 
 /// The option, be it an entry's or not, or nullptr.
 const Option* find_option(std::string_view path);

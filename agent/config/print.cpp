@@ -17,6 +17,9 @@ namespace {
 
 constexpr std::size_t kColumns = 100;
 
+/// The example of an option that can only be left empty.
+constexpr std::string_view kNothing = "\"\"";
+
 constexpr std::string_view kPreamble =
     "Every option of Keyrewind with its default; those that have none show an example. An option "
     "that is left out has its default. `keyrewind config reference` prints this file, `keyrewind "
@@ -89,7 +92,7 @@ std::string to_scalar(const Option& option, const Config& config) {
   if (option.kind == Kind::texts) {
     return to_list(value);
   }
-  if (option.kind == Kind::duration) {
+  if (option.kind == Kind::duration || option.kind == Kind::percent) {
     return value.get<std::string>();
   }
   return value.is_string() ? to_scalar(value.get<std::string>()) : dump(value, -1);
@@ -111,9 +114,13 @@ std::string constraints_of(const Option& option) {
   if (option.kind == Kind::integer && option.min != option.max) {
     text += fmt::format(" From {} to {}.", option.min, option.max);
   }
+  if (option.kind == Kind::percent) {
+    text += fmt::format(" From {}% to {}%.", option.min, option.max);
+  }
   if (option.kind == Kind::size) {
+    const std::string or_else = option.zero_is_none ? " 0, or at" : " At";
     text += option.max == std::numeric_limits<std::uint64_t>::max()
-                ? fmt::format(" At least {}.", to_size(option.min))
+                ? fmt::format("{} least {}.", or_else, to_size(option.min))
                 : fmt::format(" From {} to {}.", to_size(option.min), to_size(option.max));
   }
   if (option.kind == Kind::duration) {
@@ -134,7 +141,8 @@ std::string constraints_of(const Option& option) {
   }
   const bool has_default =
       option.kind == Kind::text && !value_of(option, Config()).get<std::string>().empty();
-  const bool needs_example = !option.required && !has_default &&
+  const bool has_example = option.example != kNothing;
+  const bool needs_example = !option.required && !has_default && has_example &&
                              (option.kind == Kind::text || option.kind == Kind::secret);
   if (needs_example) {
     text += fmt::format(" Example: {}", option.example);
@@ -172,7 +180,8 @@ class YamlWriter {
   void write(const Option& option, const std::string& scalar) {
     open_section(parent_of(option.path));
     const std::size_t indent = indent_of(option.path);
-    if (option.kind == Kind::entries && comments_ == Comments::all) {
+    const bool is_at_top = parent_of(option.path).empty();
+    if (option.kind == Kind::entries && is_at_top && comments_ == Comments::all) {
       write_blank_line();
     }
     if (comments_ == Comments::all) {
@@ -184,7 +193,7 @@ class YamlWriter {
   /// Begins the list; its entries' options follow.
   void write_list(const Option& list) {
     open_section(parent_of(list.path));
-    write_line(indent_of(list.path), fmt::format("{}:", list.path));
+    write_line(indent_of(list.path), fmt::format("{}:", leaf_of(list.path)));
   }
 
   /// The next option is the first of an entry.
@@ -192,6 +201,9 @@ class YamlWriter {
     open_ = path;
     begins_entry_ = true;
   }
+
+  /// What follows stands beside the list again.
+  void end_list(const Option& list) { open_ = parent_of(list.path); }
 
   std::string take() { return std::move(text_); }
 
@@ -244,6 +256,7 @@ void write_entries(YamlWriter& writer, const Option& list, const Config& config)
     writer.begin_entry(entry->path);
     write_map(writer, entry->path, config);
   }
+  writer.end_list(list);
 }
 
 /// The object at `path` within `root`, made if it is not there.

@@ -17,10 +17,11 @@ constexpr std::string_view kRatePattern =
 // As parse_duration has it: at least one unit, larger ones first.
 constexpr std::string_view kDurationPattern =
     "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
+constexpr std::string_view kPercentPattern = "^(0|[1-9][0-9]?|100)%$";
 constexpr std::string_view kEmptyOrVariable = R"(^$|\$\{)";
 
 Json integer_schema(const Option& option) {
-  Json schema{{"type", "integer"}, {"minimum", option.min}};
+  Json schema{{"type", "integer"}, {"minimum", option.zero_is_none ? 0 : option.min}};
   if (option.max != std::numeric_limits<std::uint64_t>::max()) {
     schema["maximum"] = option.max;
   }
@@ -48,6 +49,8 @@ Json value_schema(const Option& option) {
                              : Json{{"type", "string"}};
     case Kind::integer:
       return {{"anyOf", {integer_schema(option), text_schema(kHasVariable)}}};
+    case Kind::percent:
+      return {{"anyOf", {text_schema(kPercentPattern), text_schema(kHasVariable)}}};
     case Kind::size:
       return {{"anyOf",
                {integer_schema(option), text_schema(kSizePattern), text_schema(kHasVariable)}}};
@@ -67,7 +70,7 @@ Json value_schema(const Option& option) {
     case Kind::word:
       return {{"anyOf", {Json{{"enum", option.words}}, text_schema(kHasVariable)}}};
     case Kind::secret:
-      return text_schema(kEmptyOrVariable);
+      return option.may_be_literal ? Json{{"type", "string"}} : text_schema(kEmptyOrVariable);
   }
   return Json::object();
 }

@@ -2,6 +2,8 @@
 
 #include "base/duration.h"
 
+#include <fmt/format.h>
+
 namespace keyrewind::config {
 namespace {
 
@@ -37,6 +39,8 @@ Json value_of(const Option& option, const Config& config) {
     case Kind::size:
     case Kind::rate:
       return std::get<IntegerField>(option.field)(copy);
+    case Kind::percent:
+      return fmt::format("{}%", std::get<IntegerField>(option.field)(copy));
     case Kind::duration:
       return to_duration(std::get<DurationField>(option.field)(copy));
     case Kind::boolean:

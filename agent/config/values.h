@@ -10,8 +10,8 @@ namespace keyrewind::config {
 
 using Json = nlohmann::ordered_json;
 
-/// The option's value as it may be shown: a size in bytes, a rate in bytes a second, a duration as
-/// it is written, a secret masked unless it is empty.
+/// The option's value as it may be shown: a size in bytes, a rate in bytes a second, a duration and
+/// a percentage as they are written, a secret masked unless it is empty.
 Json value_of(const Option& option, const Config& config);
 
 /// JSON text; what is not UTF-8 is replaced. `indent` -1 is one line.

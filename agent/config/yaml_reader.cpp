@@ -131,6 +131,8 @@ std::string_view wanted(const Option& option) {
       return "a list of texts";
     case Kind::rate:
       return "a rate";
+    case Kind::percent:
+      return "a percentage";
     case Kind::entries:
       return "a list of maps";
     case Kind::text:
@@ -391,7 +393,8 @@ class YamlReader {
                          kind_of(value), in_quotes(written->shown)));
       return;
     }
-    if (option.kind == Kind::secret && !written->has_variables && !written->shown.empty()) {
+    if (option.kind == Kind::secret && !option.may_be_literal && !written->has_variables &&
+        !written->shown.empty()) {
       refuse(option, value.Mark(),
              fmt::format("{} must not be written out here; put it into {}", option.path,
                          secret_places(option)));
@@ -462,11 +465,6 @@ bool read_yaml(std::string_view yaml, const std::string& name, const Environment
 }
 
 std::string unknown_key(std::string_view section, std::string_view key) {
-  const auto missing = unavailable();
-  const std::string path = join(section, key);
-  if (std::find(missing.begin(), missing.end(), path) != missing.end()) {
-    return fmt::format("'{}' is not available in this version", path);
-  }
   const std::string where = section.empty() ? "" : fmt::format(" in {}", section);
   std::string suggestion = did_you_mean(key, keys_of(section));
   if (suggestion.empty()) {

@@ -23,6 +23,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   config.source.password = {};
   config.source.username.clear();
+  config.notify.heartbeat_url = {};
+  config.notify.webhooks.clear();
   const std::string shown = to_yaml(config);
   const Config again = parse(shown, "shown.yaml", {}, problems);
   if (!problems.empty() || to_yaml(again) != shown) {

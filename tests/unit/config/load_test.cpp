@@ -127,12 +127,17 @@ TEST(Parse, DoesNotTakeDotsInAKeyForAPath) {
 }
 
 TEST(Parse, KnowsWhatComesLater) {
-  EXPECT_THAT(mistakes(with("retention: {keep_last: 7}\n")),
-              ElementsAre("c.yaml:7:1: 'retention' is not available in this version"));
-  EXPECT_THAT(mistakes(with_source("  data_dir: /data\n")),
-              ElementsAre("c.yaml:5:3: 'source.data_dir' is not available in this version"));
-  EXPECT_THAT(mistakes(with("quotas: {max_stored: 0}\n")),
-              ElementsAre("c.yaml:7:10: 'quotas.max_stored' is not available in this version"));
+  EXPECT_THAT(mistakes(with("compaction: {schedule: '@daily'}\n")),
+              ElementsAre("c.yaml:7:24: compaction.schedule: compaction is not available in this "
+                          "version; leave it empty"));
+  EXPECT_THAT(
+      mistakes(with("drills: {schedule: '@daily'}\n")),
+      ElementsAre("c.yaml:7:20: drills.schedule: drills are not available in this version; "
+                  "leave it empty, and run 'keyrewind verify latest --level load' instead"));
+  EXPECT_THAT(mistakes(with("snapshots: {method: scan}\n")),
+              ElementsAre("c.yaml:7:21: snapshots.method scan is not available in this version; it "
+                          "has auto, full_sync"));
+  EXPECT_THAT(mistakes(with("compaction: {schedule: '', server: valkey-server}\n")), IsEmpty());
 }
 
 TEST(Parse, RefusesDuplicateKeys) {
@@ -433,7 +438,7 @@ TEST(Parse, ReportsAllMistakesByLine) {
                "  nam: orders\n"
                "  address: valkey://h\n"
                "  username: ${NOBODY}\n"
-               "drills: {}\n"),
+               "drill: {}\n"),
       ElementsAre("c.yaml:3:16: limits.cpu_threads must be a whole number from 1 to 64, not '0'",
                   "c.yaml:4:11: limits.memory must be a size of at least 64MiB, such as 256MiB, "
                   "not '1'",
@@ -442,7 +447,7 @@ TEST(Parse, ReportsAllMistakesByLine) {
                   "c.yaml:6:3: unknown key 'nam' in source; did you mean 'name'?",
                   "c.yaml:8:13: source.username: the variable NOBODY is not set; set it, or give a "
                   "default with ${NOBODY:-default}",
-                  "c.yaml:9:1: 'drills' is not available in this version",
+                  "c.yaml:9:1: unknown key 'drill'; did you mean 'drills'?",
                   "c.yaml: version is missing; write 'version: 1'"));
 }
 
@@ -614,15 +619,15 @@ TEST_F(LoadFile, ReportsMistakesOfFileAndVariablesTogether) {
 
   EXPECT_EQ(failure_of(file, {{"KEYREWIND_COMPRESSION__LEVEL", "30"},
                               {"KEYREWIND_SOURCE__NAMES", "x"},
-                              {"KEYREWIND_RETENTION__KEEP_LAST", "7"},
+                              {"KEYREWIND_SNAPSHOTS__METHOD", "scan"},
                               {"KEYREWIND_SOURCE__PASSWORD", "hunter2"},
                               {"KEYREWIND_SOURCE__PASSWORD_FILE", "/p"}}),
             "5 mistakes in the configuration\n" + file +
                 ":7:18: limits.memory must be a size of at least 64MiB, such as 256MiB, not '1'\n"
                 "KEYREWIND_COMPRESSION__LEVEL: compression.level must be a whole number from 1 to "
                 "19, not '30'\n"
-                "KEYREWIND_RETENTION__KEEP_LAST: is of a feature that is not available in this "
-                "version\n"
+                "KEYREWIND_SNAPSHOTS__METHOD: snapshots.method scan is not available in this "
+                "version; it has auto, full_sync\n"
                 "KEYREWIND_SOURCE__NAMES: unknown variable; did you mean "
                 "'KEYREWIND_SOURCE__NAME'?\n"
                 "KEYREWIND_SOURCE__PASSWORD: source.password and source.password_file contradict "
@@ -673,6 +678,20 @@ Environment surroundings_of(const Option& option) {
   if (path.find(".s3.") != std::string_view::npos) {
     environment[section + "URL"] = "s3://bucket";
   }
+  if (path.starts_with("snapshots.schedules.")) {
+    environment["KEYREWIND_SNAPSHOTS__SCHEDULES__0__NAME"] = "nightly";
+    environment["KEYREWIND_SNAPSHOTS__SCHEDULES__0__CRON"] = "@daily";
+  }
+  if (path == "notify.webhooks.0.on" || path == "notify.webhooks.0.format") {
+    environment["KEYREWIND_NOTIFY__WEBHOOKS__0__URL"] = "https://h";
+  }
+  if (path.starts_with("http.tls.")) {
+    environment["KEYREWIND_HTTP__TLS__CERT_FILE"] = "/c";
+    environment["KEYREWIND_HTTP__TLS__KEY_FILE"] = "/k";
+  }
+  if (path == "http.auth.anonymous") {
+    environment["KEYREWIND_HTTP__AUTH__BEARER_TOKEN_FILE"] = "/t";
+  }
   const std::string s3 = section + "S3__";
   const std::string_view leaf = leaf_of(path);
   if (leaf == "access_key_id" || leaf.starts_with("secret_access_key") || leaf == "session_token") {
@@ -697,29 +716,26 @@ Environment surroundings_of(const Option& option) {
 
 /// A file that says `path: value`, and what it needs beside that.
 std::string file_with(std::string path, const std::string& value) {
-  std::string yaml;
-  if (path.starts_with("copies.0.")) {
-    path.erase(0, std::string("copies.0.").size());
-    yaml = "copies: [{";
-  } else {
-    yaml = "{";
-  }
-  std::string ends;
+  std::string yaml = path == "version" ? "{" : "{version: 1, ";
+  std::string ends = "}";
   for (auto dot = path.find('.'); dot != std::string::npos; dot = path.find('.')) {
-    yaml += "\"" + path.substr(0, dot) + "\": {";
-    ends += '}';
+    yaml += "\"" + path.substr(0, dot) + "\": ";
     path.erase(0, dot + 1);
+    const bool is_list = path.starts_with("0.");
+    path.erase(0, is_list ? 2 : 0);
+    yaml += is_list ? "[{" : "{";
+    ends.insert(0, is_list ? "}]" : "}");
   }
-  yaml += "\"" + path + "\": " + value + ends;
-  return yaml.starts_with('{')
-             ? "{" + (path == "version" ? "" : std::string("version: 1, ")) + yaml.substr(1) + "}"
-             : "{version: 1, " + yaml + "}]}";
+  return yaml + "\"" + path + "\": " + value + ends;
 }
 
 TEST_F(LoadFile, TakesEveryOptionFromFileAndFromVariable) {
-  std::vector<const Option*> all = options_in("copies.0");
-  for (const Option* option : options_in("copies.0.s3")) {
-    all.push_back(option);
+  std::vector<const Option*> all;
+  for (const char* entry :
+       {"copies.0", "copies.0.s3", "snapshots.schedules.0", "notify.webhooks.0"}) {
+    for (const Option* option : options_in(entry)) {
+      all.push_back(option);
+    }
   }
   for (const Option& option : options()) {
     if (option.kind != Kind::entries) {

@@ -45,10 +45,10 @@ TEST(Options, OfASectionFollowEachOther) {
 TEST(Options, HaveDefaultsThatTheyWouldAccept) {
   const Config defaults;
   for (const Option& option : options()) {
-    if (option.kind == Kind::integer || option.kind == Kind::size) {
+    if (option.kind == Kind::integer || option.kind == Kind::size || option.kind == Kind::percent) {
       Config copy = defaults;
       const std::uint64_t value = std::get<IntegerField>(option.field)(copy);
-      EXPECT_GE(value, option.min) << option.path;
+      EXPECT_GE(value, option.zero_is_none ? 0 : option.min) << option.path;
       EXPECT_LE(value, option.max) << option.path;
     }
   }
@@ -62,12 +62,6 @@ TEST(Options, HaveDefaultDurationsThatTheyWouldAccept) {
       EXPECT_GE(value, static_cast<std::int64_t>(option.min)) << option.path;
       EXPECT_LE(value, static_cast<std::int64_t>(option.max)) << option.path;
     }
-  }
-}
-
-TEST(Options, ThatAreUnavailableAreNotAvailable) {
-  for (const std::string_view path : unavailable()) {
-    EXPECT_EQ(find_option(path), nullptr) << path;
   }
 }
 
@@ -109,7 +103,9 @@ TEST(Options, OfACopyAreThoseOfTheRepositoryAndAName) {
   }
 
   EXPECT_EQ(of_copy, of_repository);
-  EXPECT_EQ(entry_options().size(), kMaxEntries * of_copy.size());
+  EXPECT_EQ(entry_options().size(),
+            kMaxEntries * (of_copy.size() + options_in("snapshots.schedules.0").size() +
+                           options_in("notify.webhooks.0").size()));
 }
 
 TEST(Options, OfEntriesAreKeptInTheirEntry) {
@@ -119,6 +115,13 @@ TEST(Options, OfEntriesAreKeptInTheirEntry) {
   ASSERT_EQ(config.copies.size(), 3U);
   EXPECT_EQ(config.copies[2].url, "file:///c");
   EXPECT_EQ(find_option("copies.8.url"), nullptr);
+
+  std::get<TextField>(find_option("snapshots.schedules.1.cron")->field)(config) = "@daily";
+  std::get<SecretField>(find_option("notify.webhooks.7.url")->field)(config) = Secret("https://h");
+
+  ASSERT_EQ(config.snapshots.schedules.size(), 2U);
+  EXPECT_EQ(config.snapshots.schedules[1].cron, "@daily");
+  ASSERT_EQ(config.notify.webhooks.size(), 8U);
 }
 
 TEST(VariableOf, JoinsTheCapitalPathByTwoUnderscores) {

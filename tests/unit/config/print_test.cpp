@@ -41,6 +41,7 @@ TEST(ToYaml, ShowsEveryOption) {
             "  password_file: \"\"\n"
             "  password: \"\"\n"
             "  read_from: replica_preferred\n"
+            "  data_dir: \"\"\n"
             "  tls:\n"
             "    ca_file: \"\"\n"
             "    cert_file: \"\"\n"
@@ -78,19 +79,59 @@ TEST(ToYaml, ShowsEveryOption) {
             "  spool:\n"
             "    dir: /var/lib/keyrewind/spool\n"
             "    max_size: 2GiB\n"
+            "snapshots:\n"
+            "  schedules: []\n"
+            "  time_zone: UTC\n"
+            "  jitter: 5m\n"
+            "  catch_up: once\n"
+            "  method: auto\n"
+            "  min_free_memory: 20%\n"
             "compression:\n"
             "  level: 1\n"
             "encryption:\n"
             "  recipients: []\n"
             "  identity_file: \"\"\n"
             "  allow_plaintext: false\n"
+            "retention:\n"
+            "  keep_last: 7\n"
+            "  keep_hourly: 0\n"
+            "  keep_daily: 7\n"
+            "  keep_weekly: 4\n"
+            "  keep_monthly: 12\n"
+            "  keep_yearly: 0\n"
+            "  keep_within: 2d\n"
+            "  recovery_window: 7d\n"
+            "  min_backups: 1\n"
+            "  enabled: true\n"
             "quotas:\n"
+            "  manual_per_24h: 0\n"
             "  full_sync_min_interval: 10m\n"
             "  receive_rate: 0\n"
             "  upload_rate: 0\n"
+            "  max_stored: 0\n"
+            "drills:\n"
+            "  schedule: \"\"\n"
+            "  server: valkey-server\n"
+            "compaction:\n"
+            "  schedule: \"\"\n"
+            "  server: valkey-server\n"
             "lease:\n"
             "  enabled: true\n"
             "  ttl: 30s\n"
+            "http:\n"
+            "  listen: \"0.0.0.0:8379\"\n"
+            "  socket: /run/keyrewind/keyrewind.sock\n"
+            "  tls:\n"
+            "    cert_file: \"\"\n"
+            "    key_file: \"\"\n"
+            "  auth:\n"
+            "    bearer_token_file: \"\"\n"
+            "    basic_users_file: \"\"\n"
+            "    anonymous: read\n"
+            "notify:\n"
+            "  heartbeat_url: \"\"\n"
+            "  heartbeat_url_file: \"\"\n"
+            "  webhooks: []\n"
             "logging:\n"
             "  level: info\n"
             "  format: text\n"
@@ -146,6 +187,48 @@ TEST(ToYaml, WritesEntriesSoThatTheyAreReadBack) {
   ASSERT_EQ(again.copies.size(), 2U);
   EXPECT_EQ(again.copies[0].connections, 8U);
   EXPECT_EQ(to_yaml(again), to_yaml(config));
+}
+
+TEST(ToYaml, WritesListsWithinSectionsSoThatTheyAreReadBack) {
+  const Config config =
+      parse_well(std::string(kSmallest) +
+                 "snapshots:\n"
+                 "  schedules:\n"
+                 "  - {name: nightly, cron: '0 3 * * *', labels: [tier=daily]}\n"
+                 "  - {name: hourly, cron: '@hourly', time_zone: Europe/Berlin}\n"
+                 "  jitter: 0s\n"
+                 "notify: {webhooks: [{url_file: /chat, on: [gap, restored]}]}\n");
+
+  EXPECT_THAT(to_yaml(config), HasSubstr("snapshots:\n"
+                                         "  schedules:\n"
+                                         "    - name: nightly\n"
+                                         "      cron: \"0 3 * * *\"\n"
+                                         "      time_zone: \"\"\n"
+                                         "      labels: [\"tier=daily\"]\n"
+                                         "    - name: hourly\n"
+                                         "      cron: \"@hourly\"\n"
+                                         "      time_zone: Europe/Berlin\n"
+                                         "      labels: []\n"
+                                         "  time_zone: UTC\n"
+                                         "  jitter: 0s\n"));
+  EXPECT_THAT(to_yaml(config), HasSubstr("  webhooks:\n"
+                                         "    - url: \"\"\n"
+                                         "      url_file: /chat\n"
+                                         "      on: [\"gap\", \"restored\"]\n"
+                                         "      format: json\n"
+                                         "logging:\n"));
+  EXPECT_EQ(to_yaml(parse_well(to_yaml(config))), to_yaml(config));
+}
+
+TEST(ToYaml, NeverShowsTheUrlOfAWebhookOrHeartbeat) {
+  const Config config = parse_well(std::string(kSmallest) +
+                                   "notify: {heartbeat_url: 'https://h/hunter2',\n"
+                                   "         webhooks: [{url: 'https://h/hunter3'}]}\n");
+
+  EXPECT_EQ(config.notify.heartbeat_url.reveal(), "https://h/hunter2");
+  EXPECT_THAT(to_yaml(config), HasSubstr("  heartbeat_url: \"****\"\n"));
+  EXPECT_THAT(to_yaml(config), HasSubstr("    - url: \"****\"\n"));
+  EXPECT_THAT(to_yaml(config) + to_json(config), Not(HasSubstr("hunter")));
 }
 
 TEST(ToYaml, NeverShowsASecretOfACopy) {

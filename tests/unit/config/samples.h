@@ -25,8 +25,11 @@ inline std::array<std::string, 2> other_texts(const Option& option) {
   if (option.path == "encryption.recipients") {
     return {kRecipient, kOtherRecipient};
   }
-  if (leaf_of(option.path) == "tags") {
+  if (leaf_of(option.path) == "tags" || leaf_of(option.path) == "labels") {
     return {"team=storage", "tier=cold=very"};
+  }
+  if (leaf_of(option.path) == "on") {
+    return {"gap", "restored"};
   }
   return {"one:1", "rediss://two"};
 }
@@ -50,8 +53,10 @@ inline std::string other_value(const Option& option) {
       return "";
     case Kind::word:
       return std::string(option.words.back());
+    case Kind::percent:
+      return "35%";
     case Kind::secret:
-      return "hunter2";
+      return option.may_be_literal ? "https://example.com/hunter2" : "hunter2";
     case Kind::text:
       break;
   }
@@ -65,6 +70,18 @@ inline std::string other_value(const Option& option) {
   if (leaf == "endpoint") {
     return "https://other.example.com:9000";
   }
+  if (leaf == "time_zone") {
+    return "Asia/Tokyo";
+  }
+  if (leaf == "cron") {
+    return "5 4 * * mon";
+  }
+  if (leaf == "schedule") {
+    return "";  // The only value in this version.
+  }
+  if (leaf == "listen") {
+    return "localhost:1";
+  }
   if (leaf == "storage_class") {
     return "GLACIER_IR";
   }
@@ -75,6 +92,9 @@ inline std::string other_value(const Option& option) {
 inline std::string other_value_shown(const Option& option) {
   if (option.kind == Kind::secret) {
     return "\"****\"";
+  }
+  if (leaf_of(option.path) == "cron" || leaf_of(option.path) == "schedule") {
+    return "\"" + other_value(option) + "\"";
   }
   if (option.kind == Kind::texts) {
     return "[\"" + other_texts(option)[0] + "\", \"" + other_texts(option)[1] + "\"]";

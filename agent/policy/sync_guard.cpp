@@ -1,0 +1,179 @@
+#include "policy/sync_guard.h"
+
+#include "base/size.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace keyrewind::policy {
+namespace {
+
+using Act = SyncDecision::Act;
+using replica::ForkInfo;
+
+/// Writes touch some pages while a child runs, even where nothing is known of how many.
+constexpr std::uint64_t kShareCopied = 10;
+
+std::uint64_t memory_of(const ForkInfo& facts) noexcept {
+  const bool is_bounded = facts.max_memory > 0 && !facts.evicts;
+  if (!is_bounded) {
+    return facts.total_system_memory;
+  }
+  return facts.total_system_memory == 0 ? facts.max_memory
+                                        : std::min(facts.max_memory, facts.total_system_memory);
+}
+
+std::uint64_t expected_copy(const ForkInfo& facts) noexcept {
+  const std::uint64_t seen = std::max(facts.last_copied, facts.current_copied);
+  const std::uint64_t copied = seen > 0 ? seen : facts.used_memory / kShareCopied;
+  return copied + (facts.backlog_active ? 0 : facts.backlog_size);
+}
+
+bool has_memory(const SyncQuestion& question, const ForkInfo& facts) noexcept {
+  const auto left = percent_left(facts);
+  return question.min_free_percent == 0 || !left || *left >= question.min_free_percent;
+}
+
+std::string why_busy(const GuardedNode& node) {
+  const ForkInfo& facts = *node.facts;
+  const std::string_view what = facts.loading               ? "is loading its data"
+                                : facts.snapshot_running    ? "is saving a snapshot"
+                                : facts.aof_rewrite_running ? "is rewriting its AOF"
+                                                            : "has a module's child at work";
+  return fmt::format("{} {}", node.name, what);
+}
+
+std::string why_short(const SyncQuestion& question, const GuardedNode& node) {
+  const ForkInfo& facts = *node.facts;
+  return fmt::format(
+      "{} uses {} of {} and a fork would copy about {}: {} % would be left of the "
+      "{} % that snapshots.min_free_memory wants",
+      node.name, to_human_size(facts.used_memory), to_human_size(memory_of(facts)),
+      to_human_size(expected_copy(facts)), *percent_left(facts), question.min_free_percent);
+}
+
+SyncDecision wait(SyncReason reason, std::string sentence, std::optional<Timestamp> until = {}) {
+  return {.act = Act::wait, .reason = reason, .sentence = std::move(sentence), .until = until};
+}
+
+SyncDecision refuse(SyncReason reason, std::string sentence) {
+  return {.act = Act::refuse, .reason = reason, .sentence = std::move(sentence)};
+}
+
+/// What the clock forbids. A last sync in the future is a clock that was wrong then or is now: the
+/// floor counts from now on at the latest.
+std::optional<Timestamp> not_before(const SyncQuestion& question) {
+  if (!question.last_sync || question.min_interval.count() <= 0) {
+    return std::nullopt;
+  }
+  const Timestamp until = std::min(*question.last_sync, question.now) + question.min_interval;
+  return until > question.now ? std::optional(until) : std::nullopt;
+}
+
+/// Goes through the nodes in their order.
+SyncDecision choose(const SyncQuestion& question) {
+  std::string busy;
+  std::string low;
+  std::optional<std::size_t> unknown;
+  for (std::size_t i = 0; i < question.nodes.size(); ++i) {
+    const GuardedNode& node = question.nodes[i];
+    if (!node.facts) {
+      unknown = unknown.value_or(i);
+    } else if (!has_memory(question, *node.facts)) {
+      low += (low.empty() ? "" : "; ") + why_short(question, node);
+    } else if (node.facts->has_child() || node.facts->loading) {
+      busy += (busy.empty() ? "" : "; ") + why_busy(node);
+    } else if (i == 0) {
+      return {.act = Act::fork,
+              .reason = SyncReason::best_node,
+              .sentence = fmt::format("{} is the node to read from, and has the memory", node.name),
+              .node = i};
+    } else {
+      const std::string_view because = low.empty() ? busy : low;
+      return {.act = Act::fork,
+              .reason = SyncReason::other_node,
+              .sentence = because.empty() ? fmt::format("{} says how its memory is", node.name)
+                                          : fmt::format("{} instead: {}", node.name, because),
+              .node = i};
+    }
+  }
+  if (!busy.empty()) {
+    return wait(SyncReason::fork_running, std::move(busy));
+  }
+  if (unknown) {
+    return {.act = Act::fork,
+            .reason = SyncReason::memory_unknown,
+            .sentence = fmt::format("{} does not say how its memory is (the right is +info)",
+                                    question.nodes[*unknown].name),
+            .node = *unknown};
+  }
+  return low.empty() ? wait(SyncReason::no_node, "no node of the kind that is to be read answers")
+                     : refuse(SyncReason::low_memory, std::move(low));
+}
+
+}  // namespace
+
+std::string_view to_string(SyncReason reason) noexcept {
+  switch (reason) {
+    case SyncReason::best_node:
+      return "best_node";
+    case SyncReason::other_node:
+      return "other_node";
+    case SyncReason::memory_unknown:
+      return "memory_unknown";
+    case SyncReason::forced:
+      return "forced";
+    case SyncReason::sync_running:
+      return "sync_running";
+    case SyncReason::too_soon:
+      return "too_soon";
+    case SyncReason::fork_running:
+      return "fork_running";
+    case SyncReason::low_memory:
+      return "low_memory";
+    case SyncReason::no_node:
+      return "no_node";
+    case SyncReason::no_method:
+      return "no_method";
+  }
+  return "no_method";
+}
+
+SyncDecision decide_sync(const SyncQuestion& question) {
+  if (question.method == Method::compaction || question.method == Method::scan) {
+    return refuse(SyncReason::no_method, "this version makes snapshots by full syncs only");
+  }
+  if (question.sync_running) {
+    return wait(SyncReason::sync_running, "another full sync of this shard is on its way");
+  }
+  const auto until = not_before(question);
+  if (until && !question.force) {
+    return wait(SyncReason::too_soon,
+                fmt::format("the last full sync began at {}, and quotas.full_sync_min_interval "
+                            "allows the next one at {}",
+                            to_rfc3339(*question.last_sync), to_rfc3339(*until)),
+                until);
+  }
+  SyncDecision decision = choose(question);
+  if (until && decision.act == Act::fork) {
+    decision.reason = SyncReason::forced;
+    decision.sentence = "before its time by --force: " + decision.sentence;
+  }
+  return decision;
+}
+
+std::optional<std::uint64_t> percent_left(const ForkInfo& facts) noexcept {
+  const std::uint64_t memory = memory_of(facts);
+  if (memory == 0) {
+    return std::nullopt;
+  }
+  const std::uint64_t copy = expected_copy(facts);
+  const std::uint64_t wanted =
+      copy > memory || facts.used_memory > memory - copy ? memory : facts.used_memory + copy;
+  // In shares of the memory, not times 100: sizes near 2^64 must not overflow.
+  return static_cast<std::uint64_t>(static_cast<double>(memory - wanted) * 100.0 /
+                                    static_cast<double>(memory));
+}
+
+}  // namespace keyrewind::policy
