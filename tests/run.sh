@@ -48,6 +48,9 @@ if [ "$servers_missing" -ne 0 ] && [ "${KEYREWIND_REQUIRE_SERVERS:-}" != 1 ]; th
   servers_missing=0
 fi
 
+# The tests of the chart skip, or fail where servers must be there, if this does.
+tests/support/install-deploy-tools.sh build/tools || echo "run.sh: going on without the tools of the chart's tests" >&2
+
 # Said aloud, since deploy/quickstart.sh configures the same folder without tests.
 cmake --preset "$preset" -DKEYREWIND_TESTS=ON
 cmake --build --preset "$preset"

@@ -25,7 +25,7 @@ services=(
 test=(
   libbenchmark-dev libgmock-dev libgtest-dev
   clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
-  openssl procps python3 python3-jsonschema time zstd
+  openssl procps python3 python3-jsonschema python3-yaml time zstd
   age curl python3-botocore rclone
   "${services[@]}"
 )
