@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds what the tests of helm/ and deploy/ run, into DIR/bin, from the Go modules that tests/deploy/tools pins by hash:
-# helm, helm-unittest, kubectl-validate (which has the schemas of Kubernetes inside), kustomize and a checker of compose
-# files. DIR/crds gets the Prometheus operator's. Needs Go 1.24 and Go's module proxy; where Go is missing or older it is
-# taken out of a later Debian suite into DIR, as fetch-servers.sh does with servers. Does nothing when all is there.
+# helm, helm-unittest, kustomize and a checker of compose files. DIR/schemas gets those of Kubernetes and of the Prometheus
+# operator, out of modules that carry them. Needs Go 1.24 and Go's module proxy; where Go is missing or older it is taken out
+# of a later Debian suite into DIR, as fetch-servers.sh does with servers. Does nothing when all is there.
 #
 #   install-deploy-tools.sh DIR
 #
@@ -67,14 +67,20 @@ cd "$modules" || exit 1
 "$go" install -ldflags="-s -w" tool || { say "the tools could not be built"; exit 1; }
 mv "$dir/bin/cmd" "$dir/bin/compose-check" 2>/dev/null
 
-operator=$("$go" mod download -json github.com/prometheus-operator/prometheus-operator@v0.85.0 | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
-[ -d "$operator" ] || { say "the Prometheus operator's schemas could not be fetched"; exit 1; }
-rm -rf "$dir/crds" && mkdir "$dir/crds" || exit 1
+# folder_of MODULE@VERSION: where Go has unpacked it, its hash checked against the public log of hashes
+folder_of() {
+  "$go" mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p'
+}
+validator=$(folder_of sigs.k8s.io/kubectl-validate@v0.0.4)
+operator=$(folder_of github.com/prometheus-operator/prometheus-operator@v0.85.0)
+[ -d "$validator" ] && [ -d "$operator" ] || { say "the schemas could not be fetched"; exit 1; }
+rm -rf "$dir/schemas" && mkdir -p "$dir/schemas/crds" || exit 1
+cp -r --no-preserve=mode "$validator/pkg/openapiclient/builtins/1.30" "$dir/schemas/kubernetes" || exit 1
 for kind in podmonitors prometheusrules servicemonitors; do
-  install -m 644 "$operator/example/prometheus-operator-crd/monitoring.coreos.com_$kind.yaml" "$dir/crds/" || exit 1
+  install -m 644 "$operator/example/prometheus-operator-crd/monitoring.coreos.com_$kind.yaml" "$dir/schemas/crds/" || exit 1
 done
 
-for program in helm helm-unittest kubectl-validate kustomize compose-check; do
+for program in helm helm-unittest kustomize compose-check; do
   [ -x "$dir/bin/$program" ] || { say "$program is not here"; exit 1; }
 done
 echo "$stamp" >"$dir/stamp"
