@@ -209,6 +209,9 @@ void LogShipper::ship(const Spool::Sealed& sealed, bool again, std::stop_token s
 void LogShipper::note_durable(const std::string& lineage, std::int64_t offset, Timestamp arrived) {
   metrics_.durable(offset, arrived);
   durable_.move(lineage, offset);
+  if (durable_.offset_of(lineage) == offset) {
+    metrics_.recoverable_until(arrived);
+  }
 }
 
 /// Nothing if the repository has no log of this lineage.

@@ -43,6 +43,9 @@ using Order = std::variant<Append, SealAndBegin, Seal>;
 /// What an order counts for beside its bytes.
 constexpr std::size_t kOrderBytes = 128;
 
+/// Reading waits a second at most; what takes longer is a disk that will not take the spool.
+constexpr std::chrono::seconds kLongestTurn{20};
+
 class Tail {
  public:
   Tail(replica::LogStream& stream, const TailStart& start, Spool& spool,
@@ -118,6 +121,7 @@ class Tail {
     Bytes buffer(kReadBytes);
     acknowledge();
     while (!stop.stop_requested()) {
+      flow::beat(start_.pulse, kLongestTurn);
       if (writer_failed_) {
         return TailEnd::stopped;  // The writer's own error is what is thrown.
       }

@@ -3,6 +3,7 @@
 #include "backup/durable_point.h"
 #include "backup/spool.h"
 #include "base/clock.h"
+#include "flow/pulse.h"
 #include "metrics/agent_metrics.h"
 #include "replica/log_stream.h"
 #include "replica/position.h"
@@ -35,6 +36,7 @@ struct TailStart {
   std::optional<std::uint64_t> database;  ///< Selected there, if known.
   bool resumed = false;                   ///< Not the lineage's very beginning.
   std::string node;                       ///< "10.0.0.7:6379"
+  flow::Pulse* pulse = nullptr;           ///< Beats while the log is read.
 };
 
 /// Why a tail ended that nobody stopped.

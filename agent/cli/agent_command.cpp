@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/service_watch.h"
 #include "config/load.h"
 #include "config/pipeline_options.h"
 #include "config/source_options.h"
@@ -7,13 +8,16 @@
 #include "daemon/agent.h"
 #include "flow/group.h"
 #include "flow/pause.h"
+#include "flow/pulse.h"
 #include "flow/rate_limit.h"
 #include "io/file.h"
+#include "io/service_manager.h"
 #include "metrics/agent_metrics.h"
 #include "metrics/copy_metrics.h"
-#include "metrics/store_metrics.h"
+#include "metrics/storage_metrics.h"
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include <chrono>
 #include <cstddef>
@@ -46,8 +50,8 @@ struct Metrics {
   Metrics(const std::string& source, const Clock& clock) : agent(source), copies(source, clock) {}
 
   /// For the requests to the repository of that name.
-  store::Observer observer(const std::string& source, const std::string& repository) {
-    stores.push_back(std::make_unique<metrics::StoreMetrics>(agent.registry(), source, repository));
+  store::Observer observer(const std::string& repository) {
+    stores.push_back(std::make_unique<metrics::StorageMetrics>(agent.registry(), repository));
     return stores.back()->observer();
   }
 
@@ -55,7 +59,7 @@ struct Metrics {
 
   metrics::AgentMetrics agent;
   metrics::CopyMetrics copies;
-  std::vector<std::unique_ptr<metrics::StoreMetrics>> stores;
+  std::vector<std::unique_ptr<metrics::StorageMetrics>> stores;
 };
 
 /// The repository, its copies, and what their uploads share.
@@ -66,8 +70,7 @@ class Repositories {
     for (const std::string& name : config::repository_names(config)) {
       repositories_.push_back(std::make_unique<Repository>(
           config, name,
-          RepositoryUse{.upload_limit = &upload_limit_,
-                        .observer = metrics.observer(config.source.name, name)}));
+          RepositoryUse{.upload_limit = &upload_limit_, .observer = metrics.observer(name)}));
     }
   }
 
@@ -127,13 +130,14 @@ bool needs_restart(const config::Config& before, const config::Config& after) {
 }
 
 void reload(const Invocation& invocation, const config::Config& running, Repositories& repositories,
-            daemon::Agent& agent) {
+            daemon::Agent& agent, Metrics& metrics, const Clock& clock) {
   try {
     const config::Config config =
         config::load(invocation.global.config_file, config::environment_of_process());
     agent.reload(to_agent_options(config));
     repositories.set_upload_rate(config.quotas.upload_rate);
     set_up_logging(invocation.global, config);
+    metrics.agent.config().loaded(clock.now());
     log::info("configuration reloaded");
     if (needs_restart(running, config)) {
       log::warn(
@@ -141,8 +145,18 @@ void reload(const Invocation& invocation, const config::Config& running, Reposit
           "encryption, lease, log.enabled, log.spool.dir, compression and limits");
     }
   } catch (const Error& error) {
+    metrics.agent.config().reload_failed();
     log::error("configuration not reloaded; the old one stays", {{"error", error.what()}});
   }
+}
+
+/// One line for the service manager.
+std::string describe(const metrics::AgentMetrics& metrics, const std::string& source) {
+  if (!metrics.is_active()) {
+    return fmt::format("standing by for {}", source);
+  }
+  return metrics.is_attached() ? fmt::format("following the log of {}", source)
+                               : fmt::format("the log of {} is not being received", source);
 }
 
 void run(const std::string& metrics_file, Invocation& invocation) {
@@ -154,9 +168,14 @@ void run(const std::string& metrics_file, Invocation& invocation) {
   }
   const SystemClock clock;
   Metrics metrics(config.source.name, clock);
+  metrics.agent.config().loaded(clock.now());
   Repositories repositories(config, metrics);
-  daemon::Agent agent(repositories.primary(), repositories.copies(), to_agent_options(config),
-                      metrics.agent, metrics.copies, clock);
+  flow::Pulse pulse;
+  daemon::AgentOptions options = to_agent_options(config);
+  options.pulse = &pulse;
+  daemon::Agent agent(repositories.primary(), repositories.copies(), options, metrics.agent,
+                      metrics.copies, clock);
+  const io::ServiceManager manager = io::ServiceManager::from_environment();
   log::info("agent started", {{"source", config.source.name},
                               {"address", config.source.address},
                               {"repository", repositories.primary().url()},
@@ -164,12 +183,24 @@ void run(const std::string& metrics_file, Invocation& invocation) {
                               {"copies", config.copies.size()},
                               {"spool", config.log.spool.dir}});
   if (invocation.interrupt != nullptr) {
-    invocation.interrupt->on_hangup([&] { reload(invocation, config, repositories, agent); });
+    invocation.interrupt->on_hangup([&] {
+      manager.reloading();
+      reload(invocation, config, repositories, agent, metrics, clock);
+      manager.ready();
+    });
   }
-  std::stop_source end_of_metrics;
-  flow::Group metrics_writer(end_of_metrics.get_token());
+  const std::stop_callback on_stop(invocation.stop, [&] { manager.stopping(); });
+  std::stop_source end_of_helpers;
+  flow::Group helpers(end_of_helpers.get_token());
+  if (manager.listens()) {
+    helpers.spawn("watchdog", [&](const std::stop_token& stop) {
+      watch_service(
+          manager, pulse, [&] { return describe(metrics.agent, config.source.name); }, stop);
+    });
+  }
+  manager.ready();
   if (!metrics_file.empty()) {
-    metrics_writer.spawn("metrics", [&](const std::stop_token& stop) {
+    helpers.spawn("metrics", [&](const std::stop_token& stop) {
       write_metrics_for_ever(metrics_file, metrics, stop);
     });
   }
@@ -177,7 +208,7 @@ void run(const std::string& metrics_file, Invocation& invocation) {
     if (invocation.interrupt != nullptr) {
       invocation.interrupt->on_hangup({});
     }
-    end_of_metrics.request_stop();
+    end_of_helpers.request_stop();
   };
   try {
     agent.run(invocation.stop);
@@ -186,7 +217,7 @@ void run(const std::string& metrics_file, Invocation& invocation) {
     throw;
   }
   finish();
-  metrics_writer.wait();
+  helpers.wait();
 }
 
 }  // namespace

@@ -64,7 +64,7 @@ void run(const BackupArguments& arguments, Invocation& invocation) {
       return backup::take_backup(repository.catalog(), options, clock, progress, invocation.stop);
     }();
     const catalog::Commit& commit = result.commit;
-    run.succeeded = true;
+    run.result = metrics::RunResult::success;
     run.opaque = commit.opaque;
     run.last_success = commit.finished;
     run.duration = commit.finished - commit.created;

@@ -24,4 +24,8 @@ void add_import_command(CLI::App& app, Invocation& invocation);
 void add_doctor_command(CLI::App& app, Invocation& invocation);
 void add_version_command(CLI::App& app, Invocation& invocation);
 
+/// Those two print what was told to `app`, by all commands that it has when they run.
+void add_completion_command(CLI::App& app);
+void add_man_command(CLI::App& app);
+
 }  // namespace keyrewind::cli

@@ -14,6 +14,8 @@ void add_version_command(CLI::App& app, Invocation& invocation) {
   command->callback([&invocation] {
     if (invocation.global.json) {
       std::cout << nlohmann::ordered_json{{"version", version()},
+                                          {"revision", revision()},
+                                          {"compiler", compiler()},
                                           {"format", catalog::kFormatVersion}}
                        .dump(2)
                 << '\n';

@@ -34,6 +34,10 @@ constexpr milliseconds kStoreGrace{3000};
 constexpr milliseconds kFirstPause{500};
 constexpr milliseconds kLongestPause{10000};
 
+/// How long the thread that decides may be without a beat: an attempt asks a repository and several
+/// nodes, each of which may take as long as it is tried again.
+constexpr std::chrono::minutes kLongestAttempt{10};
+
 std::string host_name() {
   std::array<char, 256> name{};
   return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
@@ -96,6 +100,7 @@ class Agent::Work {
   void check_store(const std::stop_token& stop) {
     const auto since = steady_clock::now();
     for (milliseconds pause = kFirstPause; !stop.stop_requested();) {
+      flow::beat(options_.pulse, kLongestAttempt);
       try {
         catalog::ensure_repository(store_, clock_, stop);
         const auto conditional = store_.conditional_writes(stop);
@@ -125,6 +130,7 @@ class Agent::Work {
     const auto since = steady_clock::now();
     std::string standing_by_for;
     while (!stop.stop_requested()) {
+      flow::beat(options_.pulse, kLongestAttempt);
       const store::LeaseState state = lease.state();
       if (state == store::LeaseState::ours) {
         return true;

@@ -2,6 +2,7 @@
 
 #include "backup/snapshot_upload.h"
 #include "backup/spool.h"
+#include "flow/pulse.h"
 #include "replica/nodes.h"
 
 #include <chrono>
@@ -32,6 +33,8 @@ struct AgentOptions {
 
   /// How long an orderly end may take to store what is in the spool.
   std::chrono::milliseconds shutdown_patience{20000};
+  /// Beats as long as the thread that calls Agent::run goes on, and outlives the agent.
+  flow::Pulse* pulse = nullptr;
   std::chrono::milliseconds watch_interval{5000};   ///< Between two looks at the shard.
   std::chrono::milliseconds merge_interval{60000};  ///< Between two passes over the log.
   /// How long nodes that do not answer are waited for before the log is given up for lost, because

@@ -36,6 +36,11 @@ using std::chrono::steady_clock;
 constexpr milliseconds kFirstPause{100};
 constexpr milliseconds kLongestPause{10000};
 
+/// How long the thread that decides may be without a beat: an attempt asks a repository and several
+/// nodes, each of which may take as long as it is tried again.
+constexpr std::chrono::minutes kLongestAttempt{10};
+constexpr std::chrono::seconds kLongestTurn{20};
+
 /// A stream that is malformed at the same offset so often is not going to get better.
 constexpr int kMalformedTries = 3;
 
@@ -150,6 +155,9 @@ class Term::Work {
       end.request_stop();
     });
     attach_for_ever(end.get_token());
+    if (options_.pulse != nullptr) {
+      options_.pulse->rest();
+    }
     bases_.stop();
     const bool orderly = stop.stop_requested() && !lost;
     const bool shipped = orderly && spool_.wait_until_shipped(current_options().shutdown_patience);
@@ -213,6 +221,7 @@ class Term::Work {
     milliseconds next_pause = kFirstPause;
     std::string last_failure;
     while (!stop.stop_requested()) {
+      flow::beat(options_.pulse, kLongestAttempt);
       try {
         attach_once(stop);
         next_pause = kFirstPause;
@@ -377,7 +386,8 @@ class Term::Work {
                               .position = place.position,
                               .database = place.database,
                               .resumed = !place.fresh,
-                              .node = replica::to_string(node)},
+                              .node = replica::to_string(node),
+                              .pulse = options_.pulse},
                              spool_, sealing_, durable_, received_, metrics_, clock_,
                              tail_end.get_token());
     } catch (const Error& error) {
@@ -475,6 +485,7 @@ class Term::Work {
                    "the spool was full, since the repository did not take the log");
     }
     while (!stop.stop_requested() && spool_.bytes() > spool_.max_bytes() / 2) {
+      flow::beat(options_.pulse, kLongestTurn);
       flow::pause(milliseconds(200), stop);
     }
   }
@@ -550,6 +561,7 @@ class Term::Work {
     }
     refused_since_.reset();
     abandoned_.reset();
+    metrics_.forget_offsets();
     place_.set(place);
   }
 

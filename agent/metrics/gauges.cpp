@@ -2,42 +2,72 @@
 
 #include "base/version.h"
 
+#include <prometheus/counter.h>
 #include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <cmath>
+
 namespace keyrewind::metrics {
+namespace {
+
+prometheus::Family<prometheus::Gauge>& gauges(prometheus::Registry& registry,
+                                              const std::string& name, const std::string& help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
+}
+
+prometheus::Family<prometheus::Counter>& counters(prometheus::Registry& registry,
+                                                  const std::string& name,
+                                                  const std::string& help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+}
+
+}  // namespace
 
 void set_gauge(prometheus::Registry& registry, const std::string& name, const std::string& help,
                const Labels& labels, double value) {
-  prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add(labels).Set(value);
+  if (std::isfinite(value)) {
+    gauges(registry, name, help).Add(labels).Set(value);
+  }
+}
+
+void remove_gauge(prometheus::Registry& registry, const std::string& name, const std::string& help,
+                  const Labels& labels) {
+  auto& family = gauges(registry, name, help);
+  family.Remove(&family.Add(labels));
+}
+
+prometheus::Counter& counter(prometheus::Registry& registry, const std::string& name,
+                             const std::string& help, const Labels& labels) {
+  return counters(registry, name, help).Add(labels);
+}
+
+void remove_counter(prometheus::Registry& registry, const std::string& name,
+                    const std::string& help, const Labels& labels) {
+  auto& family = counters(registry, name, help);
+  family.Remove(&family.Add(labels));
+}
+
+void observe(prometheus::Registry& registry, const std::string& name, const std::string& help,
+             const Labels& labels, const std::vector<double>& bounds, double value) {
+  if (std::isfinite(value)) {
+    prometheus::BuildHistogram()
+        .Name(name)
+        .Help(help)
+        .Register(registry)
+        .Add(labels, bounds)
+        .Observe(value);
+  }
 }
 
 void set_build_info(prometheus::Registry& registry) {
   set_gauge(registry, "keyrewind_build_info", "The running program.",
-            {{"version", std::string(version())}}, 1);
-}
-
-void set_backup_gauges(prometheus::Registry& registry, const BackupRun& run) {
-  const auto set = [&](const std::string& what, const std::string& help, double value) {
-    set_gauge(registry, "keyrewind_backup_last_" + what, help, {{"source", run.source}}, value);
-  };
-
-  set("attempt_success", "Whether the last attempt produced a backup.", run.succeeded ? 1 : 0);
-  set("attempt_timestamp_seconds", "When the last attempt began.", seconds_of(run.attempted));
-  if (run.last_success) {
-    set("success_timestamp_seconds", "When the newest backup was finished.",
-        seconds_of(*run.last_success));
-  }
-  if (run.succeeded) {
-    set("duration_seconds", "How long the last backup took.",
-        static_cast<double>(run.duration.count()) / 1000.0);
-    set("raw_bytes", "Size of its RDB.", static_cast<double>(run.raw_bytes));
-    set("stored_bytes", "Size of what it stored.", static_cast<double>(run.stored_bytes));
-    set("keys", "Keys in it.", static_cast<double>(run.keys));
-    set("opaque", "1 if its structure was not known and it was stored without counting.",
-        run.opaque ? 1 : 0);
-  }
+            {{"version", std::string(version())},
+             {"revision", std::string(revision())},
+             {"compiler", std::string(compiler())}},
+            1);
 }
 
 double seconds_of(Timestamp time) {

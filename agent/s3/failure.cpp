@@ -209,7 +209,7 @@ std::string_view report_word(const Failure& failure) {
   if (failure.status == 401 || failure.status == 403) {
     return "denied";
   }
-  return "failed";
+  return failure.status >= 500 ? "server_error" : "failed";
 }
 
 }  // namespace keyrewind::s3

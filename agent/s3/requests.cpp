@@ -22,6 +22,28 @@ using std::chrono::steady_clock;
 /// How often what should be right at once is tried: damaged bytes, an answer to another question.
 constexpr int kTriesOfTheOdd = 4;
 
+/// What a request without an answer is to metrics: see store::RequestReport.
+std::string_view word_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::denied:
+      return "denied";
+    case ErrorKind::unavailable:
+      return "no_answer";
+    case ErrorKind::config:
+    case ErrorKind::protocol:
+    case ErrorKind::no_backup:
+    case ErrorKind::target_not_empty:
+    case ErrorKind::corrupt:
+    case ErrorKind::incompatible:
+    case ErrorKind::busy:
+    case ErrorKind::cancelled:
+    case ErrorKind::failed:
+    case ErrorKind::internal:
+      break;
+  }
+  return "failed";
+}
+
 http::ClientOptions client_options(const S3Options& options) {
   http::ClientOptions client;
   client.ca_file = options.ca_file;
@@ -268,7 +290,7 @@ void Requests::report(const Call& call, const Try& attempt, bool retried) const 
   }
   std::string_view result = "ok";
   if (attempt.error) {
-    result = attempt.error->kind() == ErrorKind::denied ? "denied" : "failed";
+    result = word_of(attempt.error->kind());
   } else if (attempt.failure.status != 0) {
     result = report_word(attempt.failure);
   }

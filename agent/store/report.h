@@ -10,8 +10,10 @@ namespace keyrewind::store {
 /// One request to a repository, for metrics: each attempt is one.
 struct RequestReport {
   std::string_view operation;  ///< "put", "get", "list": one of a few, whatever the store.
-  std::string_view result;     ///< "ok", "missing", "conflict", "slow_down", "denied", "failed".
-  bool retried = false;        ///< It failed, and will be tried again.
+  /// "ok", "missing", "conflict", "slow_down", "denied", "server_error", "no_answer" (in time, or
+  /// no connection), "failed".
+  std::string_view result;
+  bool retried = false;  ///< It failed, and will be tried again.
   std::chrono::microseconds duration{};
   std::uint64_t sent = 0;      ///< Bytes of the body.
   std::uint64_t received = 0;  ///< Bytes of the body.

@@ -165,8 +165,10 @@ TEST_F(Cli, WritesMetricsOfSuccessAndFailure) {
 
   const std::string bad = read_text(file);
   EXPECT_EQ(failed.status, 6);
-  EXPECT_THAT(good, HasSubstr("keyrewind_backup_last_attempt_success{source=\"orders\"} 1\n"));
-  EXPECT_THAT(bad, HasSubstr("keyrewind_backup_last_attempt_success{source=\"orders\"} 0\n"));
+  EXPECT_THAT(good, HasSubstr("keyrewind_backup_last_attempt_success{schedule=\"manual\",source="
+                              "\"orders\",type=\"snapshot\"} 1\n"));
+  EXPECT_THAT(bad, HasSubstr("keyrewind_backup_last_attempt_success{schedule=\"manual\",source="
+                             "\"orders\",type=\"snapshot\"} 0\n"));
   EXPECT_THAT(bad, HasSubstr("keyrewind_backup_last_success_timestamp_seconds"));
 }
 
@@ -279,7 +281,8 @@ TEST_F(Cli, TakesASnapshotOfAnUnknownTypeOpaquelyAndSaysSo) {
   EXPECT_THAT(result.err, HasSubstr("snapshot stored without following its structure"));
   EXPECT_EQ(nlohmann::json::parse(result.out)["opaque"], true);
   EXPECT_THAT(keyrewind().json({"show"}).dump(), HasSubstr("type 99"));
-  EXPECT_THAT(read_text(metrics), HasSubstr("keyrewind_backup_last_opaque{source=\"orders\"} 1\n"));
+  EXPECT_THAT(read_text(metrics), HasSubstr("keyrewind_backup_last_opaque{schedule=\"manual\","
+                                            "source=\"orders\",type=\"snapshot\"} 1\n"));
   EXPECT_EQ(keyrewind().run({"verify", "--level", "parse"}).status, 0);
   EXPECT_EQ(keyrewind().run({"export", "--rdb", "-", "-q"}).out.substr(0, 9), "REDIS0099");
 }

@@ -100,7 +100,8 @@ class AgentHere {
   }
 
   bool is_attached() const {
-    return metrics().find("keyrewind_log_attached{source=\"orders\"} 1") != std::string::npos;
+    return metrics().find("keyrewind_replication_link_up{source=\"orders\"} 1") !=
+           std::string::npos;
   }
 
  private:

@@ -9,8 +9,9 @@
 #   quickstart   those of build
 #
 # No Redis or Valkey server is among them: tests/support/fetch-servers.sh puts those of several versions into a folder.
-# The S3 servers that tests start for themselves are; Debian's packages would also run them as services of this machine,
-# and that is not ours to decide: they are neither started nor enabled, unless they were there before.
+# The S3 servers that tests start for themselves are, and Prometheus, for its promtool; Debian's packages would also run
+# them as services of this machine, and that is not ours to decide: they are neither started nor enabled, unless they were
+# there before.
 set -euo pipefail
 
 build=(
@@ -21,12 +22,14 @@ build=(
 services=(
   ceph-mon ceph-osd radosgw
   memcached swift-account swift-container swift-object swift-proxy
+  prometheus
 )
 test=(
   libbenchmark-dev libgmock-dev libgtest-dev
   clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
   openssl procps python3 python3-jsonschema python3-yaml time zstd
   age curl python3-botocore rclone
+  dpkg-dev fish groff-base gzip man-db systemd zsh
   "${services[@]}"
 )
 

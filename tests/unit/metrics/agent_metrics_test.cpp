@@ -30,9 +30,10 @@ TEST(AgentMetrics, HaveEveryCounterFromTheBeginning) {
   const AgentMetrics metrics("orders");
 
   for (const std::string name :
-       {"log_attached", "log_received_bytes_total", "log_segments_total", "log_merges_total",
-        "log_gaps_total", "log_hops_total", "failovers_total", "full_syncs_total",
-        "full_sync_deferred", "repository_failures_total"}) {
+       {"replication_link_up", "replication_received_bytes_total", "log_segments_total",
+        "log_merges_total", "log_gaps_total", "log_hops_total", "failovers_total",
+        "full_sync_deferred", "repository_failures_total", "spool_full", "source_up",
+        "restore_pending"}) {
     EXPECT_EQ(value_of(metrics, "keyrewind_" + name + "{source=\"orders\"}"), "0") << name;
   }
   for (const std::string reason :
@@ -42,7 +43,13 @@ TEST(AgentMetrics, HaveEveryCounterFromTheBeginning) {
               "0")
         << reason;
   }
-  EXPECT_THAT(metrics.to_prometheus_text(), HasSubstr("keyrewind_build_info{version="));
+  for (const std::string kind : {"full", "partial"}) {
+    EXPECT_EQ(value_of(metrics, "keyrewind_replication_resyncs_total{kind=\"" + kind +
+                                    "\",source=\"orders\"}"),
+              "0")
+        << kind;
+  }
+  EXPECT_THAT(metrics.to_prometheus_text(), HasSubstr("keyrewind_build_info{compiler="));
 }
 
 TEST(AgentMetrics, LeaveOutWhatIsNotKnown) {
@@ -50,7 +57,8 @@ TEST(AgentMetrics, LeaveOutWhatIsNotKnown) {
 
   for (const std::string name :
        {"log_received_offset", "log_durable_offset", "log_durable_timestamp_seconds",
-        "log_spool_bytes", "backup_last_attempt_success"}) {
+        "spool_used_bytes", "backup_last_attempt_success", "replication_lag_bytes",
+        "recoverable_until_timestamp_seconds"}) {
     EXPECT_THAT(metrics.to_prometheus_text(), Not(HasSubstr("keyrewind_" + name))) << name;
   }
 }
@@ -68,13 +76,13 @@ TEST(AgentMetrics, TellHowFarTheLogHasCome) {
   metrics.segments_merged();
 
   const std::string source = "{source=\"orders\"}";
-  EXPECT_EQ(value_of(metrics, "keyrewind_log_attached" + source), "1");
-  EXPECT_EQ(value_of(metrics, "keyrewind_log_received_bytes_total" + source), "123");
+  EXPECT_EQ(value_of(metrics, "keyrewind_replication_link_up" + source), "1");
+  EXPECT_EQ(value_of(metrics, "keyrewind_replication_received_bytes_total" + source), "123");
   EXPECT_EQ(value_of(metrics, "keyrewind_log_received_offset" + source), "4000000000123");
   EXPECT_EQ(value_of(metrics, "keyrewind_log_durable_offset" + source), "4000000000100");
   EXPECT_EQ(value_of(metrics, "keyrewind_log_durable_timestamp_seconds" + source), "1763655561.25");
-  EXPECT_EQ(value_of(metrics, "keyrewind_log_spool_bytes" + source), "23");
-  EXPECT_EQ(value_of(metrics, "keyrewind_log_spool_max_bytes" + source), "2048");
+  EXPECT_EQ(value_of(metrics, "keyrewind_spool_used_bytes" + source), "23");
+  EXPECT_EQ(value_of(metrics, "keyrewind_spool_limit_bytes" + source), "2048");
   EXPECT_EQ(value_of(metrics, "keyrewind_log_segments_total" + source), "2");
   EXPECT_EQ(value_of(metrics, "keyrewind_log_segment_bytes_total{kind=\"raw\",source=\"orders\"}"),
             "110");
@@ -95,29 +103,63 @@ TEST(AgentMetrics, CountWhatHappens) {
   metrics.failover();
   metrics.full_sync();
   metrics.full_sync_deferred(true);
+  metrics.decided(SnapshotDecision::wait);
   metrics.repository_failure();
 
   const std::string source = "{source=\"orders\"}";
-  EXPECT_EQ(value_of(metrics, "keyrewind_log_attached" + source), "0");
+  EXPECT_EQ(value_of(metrics, "keyrewind_replication_link_up" + source), "0");
   EXPECT_EQ(
       value_of(metrics, "keyrewind_log_detached_total{reason=\"spool_full\",source=\"orders\"}"),
       "1");
   EXPECT_EQ(value_of(metrics, "keyrewind_log_gaps_total" + source), "1");
   EXPECT_EQ(value_of(metrics, "keyrewind_log_hops_total" + source), "2");
   EXPECT_EQ(value_of(metrics, "keyrewind_failovers_total" + source), "1");
-  EXPECT_EQ(value_of(metrics, "keyrewind_full_syncs_total" + source), "1");
+  EXPECT_EQ(
+      value_of(metrics, "keyrewind_replication_resyncs_total{kind=\"full\",source=\"orders\"}"),
+      "1");
+  EXPECT_EQ(
+      value_of(metrics, "keyrewind_replication_resyncs_total{kind=\"partial\",source=\"orders\"}"),
+      "1");
+  EXPECT_EQ(
+      value_of(metrics, "keyrewind_snapshot_decisions_total{decision=\"wait\",source=\"orders\"}"),
+      "1");
   EXPECT_EQ(value_of(metrics, "keyrewind_full_sync_deferred" + source), "1");
   EXPECT_EQ(value_of(metrics, "keyrewind_repository_failures_total" + source), "1");
 }
 
-TEST(AgentMetrics, KeepTheLastGoodBackupWhenOneFails) {
+TEST(AgentMetrics, TellWhatTheRepositoryLacks) {
   AgentMetrics metrics("orders");
+  const auto lag = [&] {
+    return value_of(metrics, "keyrewind_replication_lag_bytes{source=\"orders\"}");
+  };
 
-  metrics.backup({.source = "ignored", .succeeded = true, .attempted = {}, .keys = 7});
-  metrics.backup({.source = {}, .succeeded = false, .attempted = {}, .keys = 0});
+  metrics.received(10, 110);
+  EXPECT_EQ(lag(), "absent") << "nobody knows what is durable";
+  metrics.durable(100, Timestamp(std::chrono::seconds(1)));
+  EXPECT_EQ(lag(), "10");
+  metrics.server_offset(150);
+  EXPECT_EQ(lag(), "50");
+  metrics.server_offset(120);
+  EXPECT_EQ(lag(), "50") << "an offset never goes back";
+  metrics.durable(160, Timestamp(std::chrono::seconds(2)));
+  EXPECT_EQ(lag(), "0");
 
-  EXPECT_EQ(value_of(metrics, "keyrewind_backup_last_attempt_success{source=\"orders\"}"), "0");
-  EXPECT_EQ(value_of(metrics, "keyrewind_backup_last_keys{source=\"orders\"}"), "7");
+  metrics.forget_offsets();
+  metrics.received(1, 7);
+  metrics.durable(5, Timestamp(std::chrono::seconds(3)));
+  EXPECT_EQ(lag(), "2") << "another history";
+}
+
+TEST(AgentMetrics, SayThatTheSpoolIsFullUntilTheLogGoesOn) {
+  AgentMetrics metrics("orders");
+  const auto full = [&] { return value_of(metrics, "keyrewind_spool_full{source=\"orders\"}"); };
+
+  metrics.detached(Detachment::link_lost);
+  EXPECT_EQ(full(), "0");
+  metrics.detached(Detachment::spool_full);
+  EXPECT_EQ(full(), "1");
+  metrics.attached();
+  EXPECT_EQ(full(), "0");
 }
 
 TEST(AgentMetrics, EscapeTheName) {
@@ -136,7 +178,7 @@ TEST(AgentMetrics, HaveATypeAndHelpOnceEach) {
       EXPECT_TRUE(seen.insert(line).second) << line;
     }
   }
-  EXPECT_TRUE(seen.contains("# TYPE keyrewind_log_received_bytes_total counter"));
+  EXPECT_TRUE(seen.contains("# TYPE keyrewind_replication_received_bytes_total counter"));
   EXPECT_TRUE(seen.contains("# TYPE keyrewind_log_received_offset gauge"));
 }
 
@@ -159,7 +201,8 @@ TEST(AgentMetrics, AreUpdatedFromSeveralThreads) {
   group.wait();
 
   EXPECT_EQ(value_of(metrics, "keyrewind_log_hops_total{source=\"orders\"}"), "1000");
-  EXPECT_EQ(value_of(metrics, "keyrewind_log_received_bytes_total{source=\"orders\"}"), "1000");
+  EXPECT_EQ(value_of(metrics, "keyrewind_replication_received_bytes_total{source=\"orders\"}"),
+            "1000");
 }
 
 }  // namespace

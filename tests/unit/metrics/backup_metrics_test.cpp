@@ -13,7 +13,7 @@ using testing::Not;
 
 BackupRun good_run() {
   return {.source = "orders",
-          .succeeded = true,
+          .result = RunResult::success,
           .opaque = true,
           .attempted = Timestamp(std::chrono::seconds(1000)),
           .last_success = Timestamp(std::chrono::seconds(1010)),
@@ -26,21 +26,25 @@ BackupRun good_run() {
 TEST(BackupMetrics, TellEverythingOfASuccess) {
   const std::string text = to_prometheus_text(good_run());
 
-  EXPECT_THAT(text, HasSubstr("keyrewind_backup_last_attempt_success{source=\"orders\"} 1\n"));
-  EXPECT_THAT(
-      text, HasSubstr("keyrewind_backup_last_success_timestamp_seconds{source=\"orders\"} 1010\n"));
-  EXPECT_THAT(text, HasSubstr("keyrewind_backup_last_keys{source=\"orders\"} 7\n"));
-  EXPECT_THAT(text, HasSubstr("keyrewind_backup_last_opaque{source=\"orders\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("keyrewind_backup_last_attempt_success{schedule=\"manual\",source="
+                              "\"orders\",type=\"snapshot\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("keyrewind_backup_last_success_timestamp_seconds{schedule=\"manual\","
+                              "source=\"orders\",type=\"snapshot\"} 1010\n"));
+  EXPECT_THAT(text, HasSubstr("keyrewind_backup_last_keys{schedule=\"manual\",source=\"orders\","
+                              "type=\"snapshot\"} 7\n"));
+  EXPECT_THAT(text, HasSubstr("keyrewind_backup_last_opaque{schedule=\"manual\",source=\"orders\","
+                              "type=\"snapshot\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("# TYPE keyrewind_backup_last_raw_bytes gauge\n"));
 }
 
 TEST(BackupMetrics, OfAFailureKeepTheLastSuccessAndLeaveSizesOut) {
   BackupRun run = good_run();
-  run.succeeded = false;
+  run.result = RunResult::failure;
 
   const std::string text = to_prometheus_text(run);
 
-  EXPECT_THAT(text, HasSubstr("keyrewind_backup_last_attempt_success{source=\"orders\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("keyrewind_backup_last_attempt_success{schedule=\"manual\",source="
+                              "\"orders\",type=\"snapshot\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("keyrewind_backup_last_success_timestamp_seconds"));
   EXPECT_THAT(text, Not(HasSubstr("keyrewind_backup_last_keys")));
 }
