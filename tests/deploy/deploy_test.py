@@ -181,6 +181,20 @@ class Chart(Case):
                     with self.subTest(values=values.name, pod=name):
                         self.assert_arguments(container["args"])
 
+    def test_package_has_rules_and_dashboard_of_the_project(self):
+        outcome = tool("helm", "package", CHART, "--destination", self.folder)
+        self.assertEqual(outcome.returncode, 0, outcome.stderr)
+        shutil.unpack_archive(next(self.folder.glob("keyrewind-*.tgz")), self.folder)
+
+        packed = self.folder / "keyrewind"
+        for ours, theirs in (("files/rules", "prometheus/rules"), ("files/dashboards", "grafana")):
+            found = {path.name: path.read_bytes() for path in (packed / ours).glob("*") if path.suffix != ".md"}
+            wanted = {path.name: path.read_bytes() for path in (DEPLOY / theirs).glob("*")
+                      if path.suffix in (".yaml", ".json")}
+            self.assertEqual(found, wanted)
+            self.assertTrue(wanted)
+        self.assertFalse((packed / "ci").exists())
+
     def test_works_as_a_dependency(self):
         parent = self.folder / "parent"
         shutil.copytree(CHART / "ci" / "as-subchart", parent)
@@ -240,6 +254,8 @@ class BadValues(Case):
             (self.BASE, {"restore": {"job": {"enabled": True}}}, ["restore.job.claim is required"]),
             (self.BASE, {"workloadIdentity": {"provider": "aws"}}, ["workloadIdentity.roleArn is required"]),
             (self.BASE, {"workloadIdentity": {"provider": "ibm"}}, ["provider"]),
+            (self.BASE, {"target": {"chart": "ot-redis"}, "http": {"tokenSecret": "token"}},
+             ["http.tokenSecret", "which ot-redis cannot give"]),
             (self.STANDALONE, {"standalone": {"replicaCount": 2, "persistence": {"enabled": True}}},
              ["standalone.persistence with more than one replica"]),
         ):

@@ -11,6 +11,12 @@
 {{- with $target.serverConfig }}
 - --server-config={{ . }}
 {{- end }}
+{{- range $target.restoreArgs }}
+- {{ . }}
+{{- end }}
+{{- with .ordinals }}
+- --ordinals={{ . }}
+{{- end }}
 {{- range .extraArgs }}
 - {{ . | quote }}
 {{- end }}

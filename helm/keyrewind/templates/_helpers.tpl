@@ -110,6 +110,7 @@ azure.workload.identity/client-id: {{ .clientId | quote }}
 {{- $secrets := "/run/secrets/keyrewind" -}}
 {{- $source := dict -}}
 {{- if eq .Values.mode "sidecar" -}}
+{{- if not (include "keyrewind.envOnly" .) }}{{ $_ := set $source "data_dir" "/data" }}{{ end -}}
 {{- $_ := set $source "address" (ternary "valkeys://127.0.0.1:6379" "valkey://127.0.0.1:6379" (ne .Values.tls.existingSecret "")) -}}
 {{- end -}}
 {{- if and (include "keyrewind.authSecret" .) (not (include "keyrewind.envOnly" .)) -}}
@@ -124,6 +125,13 @@ azure.workload.identity/client-id: {{ .clientId | quote }}
 {{- end -}}
 {{- $config := dict "version" 1 "source" $source "logging" (dict "format" "json") -}}
 {{- $_ := set $config "log" (dict "spool" (dict "dir" (include "keyrewind.spoolDir" .))) -}}
+{{- $http := dict -}}
+{{- if eq (include "keyrewind.noVolumes" .) "true" }}{{ $_ := set $http "socket" "/tmp/keyrewind/keyrewind.sock" }}{{ end -}}
+{{- if .Values.http.tokenSecret }}{{ $_ := set $http "auth" (dict "bearer_token_file" (printf "%s/token" $secrets)) }}{{ end -}}
+{{- if .Values.http.tlsSecret -}}
+{{- $_ := set $http "tls" (dict "cert_file" (printf "%s/tls.crt" $secrets) "key_file" (printf "%s/tls.key" $secrets)) -}}
+{{- end -}}
+{{- if $http }}{{ $_ := set $config "http" $http }}{{ end -}}
 {{- if and (include "keyrewind.s3Secret" .) (not (include "keyrewind.envOnly" .)) -}}
 {{- $_ := set $config "repository" (dict "s3" (dict "secret_access_key_file" (printf "%s/s3-secret-access-key" $secrets))) -}}
 {{- end -}}
@@ -138,7 +146,7 @@ azure.workload.identity/client-id: {{ .clientId | quote }}
 
 {{/* http, or https if the agent has a certificate. */}}
 {{- define "keyrewind.scheme" -}}
-{{- ternary "https" "http" (ne (dig "http" "tls" "cert_file" "" .Values.config) "") -}}
+{{- ternary "https" "http" (or (ne .Values.http.tlsSecret "") (ne (dig "http" "tls" "cert_file" "" .Values.config) "")) -}}
 {{- end }}
 
 {{/* Files of secrets as items of one projected volume; empty if there are none. */}}
@@ -168,6 +176,16 @@ azure.workload.identity/client-id: {{ .clientId | quote }}
 - secret:
     name: {{ . }}
     items: [{key: {{ $.Values.s3.secretAccessKeyKey }}, path: s3-secret-access-key}]
+{{- end }}
+{{- with .Values.http.tokenSecret }}
+- secret:
+    name: {{ tpl . $ }}
+    items: [{key: {{ $.Values.http.tokenKey }}, path: token}]
+{{- end }}
+{{- with .Values.http.tlsSecret }}
+- secret:
+    name: {{ tpl . $ }}
+    items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]
 {{- end }}
 {{- end }}
 

@@ -4,10 +4,11 @@ What is known of the charts whose pods the agent runs in, as one document; `targ
   dataVolume    name of the volume of its data; dataPath is where the server has it
   serverConfig  its configuration as the restore sees it, if at all; configVolume is what must be mounted for that at /conf
   user, group   that it runs as
+  restoreArgs   what its restore must be told besides
 */}}
 {{- define "keyrewind.target" -}}
 {{- $release := tpl .Values.target.release . -}}
-{{- $known := dict "user" 1000 "group" 1000 "dataVolume" "data" "serverConfig" "" "configVolume" "" "podLabels" dict -}}
+{{- $known := dict "user" 1000 "group" 1000 "dataVolume" "data" "serverConfig" "" "configVolume" "" "podLabels" dict "restoreArgs" list -}}
 {{- $chart := .Values.target.chart -}}
 {{- $standard := dict "app.kubernetes.io/instance" $release -}}
 {{- if eq $chart "valkey-helm" -}}
@@ -40,6 +41,13 @@ What is known of the charts whose pods the agent runs in, as one document; `targ
 {{/* Whether the target's pods take nothing but environment: no volumes of ours. */}}
 {{- define "keyrewind.envOnly" -}}
 {{- if and (eq .Values.mode "sidecar") (has .Values.target.chart (list "ot-redis" "valkey-operator")) -}}
+true
+{{- end -}}
+{{- end }}
+
+{{/* Whether they have no volume of ours at all. */}}
+{{- define "keyrewind.noVolumes" -}}
+{{- if and (eq .Values.mode "sidecar") (eq .Values.target.chart "valkey-operator") -}}
 true
 {{- end -}}
 {{- end }}

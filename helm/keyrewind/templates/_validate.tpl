@@ -25,6 +25,9 @@
 {{- fail "encryption.existingSecret is empty: backups are encrypted (config.encryption.recipients), and restore.onStart, restore.job and drill cannot read them without the identity" -}}
 {{- end -}}
 {{- end -}}
+{{- if and (include "keyrewind.envOnly" .) (or .Values.http.tokenSecret .Values.http.tlsSecret .Values.tls.existingSecret) -}}
+{{- fail (printf "http.tokenSecret, http.tlsSecret and tls.existingSecret are files, which %s cannot give to the agent: leave them empty" .Values.target.chart) -}}
+{{- end -}}
 {{- if and .Values.metrics.podMonitor.enabled .Values.metrics.serviceMonitor.enabled -}}
 {{- fail "metrics.podMonitor and metrics.serviceMonitor are both enabled: every metric would be scraped twice; enable one" -}}
 {{- end -}}
