@@ -181,6 +181,22 @@ class Chart(Case):
                     with self.subTest(values=values.name, pod=name):
                         self.assert_arguments(container["args"])
 
+    def test_another_configuration_is_another_pod_and_the_same_is_not(self):
+        def template(*arguments):
+            manifests = render("--values", CHART / "ci" / "standalone-values.yaml", *arguments)
+            return next(manifest for manifest in manifests if manifest["kind"] == "Deployment")["spec"]["template"]
+
+        self.assertEqual(template(), template("--set", "service.port=80"))
+        self.assertNotEqual(template(), template("--set", "config.logging.level=debug"))
+
+    def test_another_restore_is_another_job_and_the_same_is_not(self):
+        def name(*arguments):
+            manifests = render("--values", CHART / "ci" / "jobs-values.yaml", *arguments)
+            return next(manifest for manifest in manifests if manifest["kind"] == "Job")["metadata"]["name"]
+
+        self.assertEqual(name(), name("--set", "drill.enabled=false"))
+        self.assertNotEqual(name(), name("--set", "restore.job.at=latest"))
+
     def test_package_has_rules_and_dashboard_of_the_project(self):
         outcome = tool("helm", "package", CHART, "--destination", self.folder)
         self.assertEqual(outcome.returncode, 0, outcome.stderr)

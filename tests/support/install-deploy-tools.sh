@@ -39,7 +39,7 @@ fetch_go() {
     refresh trixie "$mirror" </dev/null &&
       (cd "$root/debs" && apt-get "${apt[@]}" download golang-1.24-go golang-1.24-src </dev/null) &&
       for package in "$root"/debs/*.deb; do dpkg -x "$package" "$root/tree" || return 1; done &&
-      rm -rf "$root/lists" "$root/cache" "$root/debs" && return
+      rm -rf "$root"/{lists,cache,debs,none,status,sources.list} && return
   done < <(mirrors | awk '!seen[$0]++')
   rm -rf "$root"
   return 1

@@ -37,7 +37,7 @@ seccompProfile: {type: RuntimeDefault}
 {{- define "keyrewind.restoreContainer" -}}
 {{- $target := include "keyrewind.target" . | fromYaml -}}
 name: keyrewind-restore
-image: {{ include "keyrewind.image" . }}
+image: {{ include (ternary "keyrewind.drillImage" "keyrewind.image" .Values.restore.onStart.withServer) . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 args:
   {{- include "keyrewind.restoreArgs" . | nindent 2 }}

@@ -138,6 +138,11 @@ azure.workload.identity/client-id: {{ .clientId | quote }}
 {{- toYaml (mustMergeOverwrite $config (deepCopy .Values.config)) -}}
 {{- end }}
 
+{{/* What the pod's configuration is made of: its text, or the name of a ConfigMap that is not ours. */}}
+{{- define "keyrewind.podConfig" -}}
+{{- if .Values.existingConfigMap }}{{ .Values.existingConfigMap }}{{ else }}{{ include "keyrewind.config" . }}{{ end -}}
+{{- end }}
+
 {{/* The port of the agent's HTTP server. */}}
 {{- define "keyrewind.port" -}}
 {{- $listen := dig "http" "listen" "0.0.0.0:8379" .Values.config -}}
