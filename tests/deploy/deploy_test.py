@@ -95,8 +95,8 @@ class Case(unittest.TestCase):
         self.assertTrue(manifests)
         self.assertEqual([problem for manifest in manifests for problem in SCHEMAS.problems(manifest)], [])
 
-    def assert_restricted(self, name, pod, containers):
-        """The containers hold to the restricted Pod Security Standard, read-only root included."""
+    def assert_restricted(self, name, pod, containers, read_only=True):
+        """The containers hold to the restricted Pod Security Standard, and their root is read-only."""
         of_pod = pod.get("securityContext", {})
         for container in containers:
             security = of_pod | container.get("securityContext", {})
@@ -105,6 +105,7 @@ class Case(unittest.TestCase):
                 self.assertIs(security.get("allowPrivilegeEscalation"), False)
                 self.assertEqual(security.get("capabilities"), {"drop": ["ALL"]})
                 self.assertEqual(security.get("seccompProfile"), {"type": "RuntimeDefault"})
+                self.assertEqual(security.get("readOnlyRootFilesystem", False), read_only)
                 self.assertIn("memory", container["resources"]["limits"])
                 self.assertEqual(set(container["resources"]["requests"]), {"cpu", "memory"})
 
@@ -272,6 +273,8 @@ class BadValues(Case):
             (self.BASE, {"workloadIdentity": {"provider": "ibm"}}, ["provider"]),
             (self.BASE, {"target": {"chart": "ot-redis"}, "http": {"tokenSecret": "token"}},
              ["http.tokenSecret", "which ot-redis cannot give"]),
+            (self.BASE, {"agent": {"spoolSize": "2Gi"}}, ["agent.spoolSize is 2Gi", "config.log.spool.max_size, 2GiB"]),
+            (self.BASE, {"config": {"log": {"spool": {"max_size": "4GB"}}}}, ["agent.spoolSize is 3Gi", "4GB"]),
             (self.STANDALONE, {"standalone": {"replicaCount": 2, "persistence": {"enabled": True}}},
              ["standalone.persistence with more than one replica"]),
         ):
@@ -283,6 +286,8 @@ class BadValues(Case):
     def test_the_same_values_without_the_mistake_are_taken(self):
         self.assertTrue(render("--values", self.write("sidecar.yaml", [self.BASE])))
         self.assertTrue(render("--values", self.write("standalone.yaml", [self.STANDALONE])))
+        self.assertTrue(render("--values", CHART / "ci" / "custom-values.yaml", "--set", "agent.spoolSize=900M",
+                               "--set", "config.log.spool.max_size=800MiB"))
 
 
 # What the other charts have for us: the values that an example may set, where containers and volumes go, and the volumes
@@ -388,7 +393,7 @@ class Examples(Case):
         pod = as_pod("valkey-operator", [], spec["containers"], [], [])
 
         ours = self.assert_ours("valkey-operator", pod)
-        self.assert_restricted("valkey-operator", {}, ours)
+        self.assert_restricted("valkey-operator", {}, ours, read_only=False)
 
     def test_patch_for_charts_without_hooks_is_the_component_of_the_project(self):
         printed = snippet(CHART / "ci" / "cloudpirates-values.yaml")

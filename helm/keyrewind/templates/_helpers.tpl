@@ -276,3 +276,11 @@ app.kubernetes.io/component: agent
 {{ toYaml (include "keyrewind.target" . | fromYaml).podLabels }}
 {{- end -}}
 {{- end }}
+
+{{/* A size as bytes, whether it is written for Kubernetes (3Gi, 3G) or for the program (3GiB, 3GB, 3000). */}}
+{{- define "keyrewind.bytes" -}}
+{{- $number := regexFind "^[0-9]+" (toString .) -}}
+{{- $unit := regexFind "[A-Za-z]+$" (toString .) | trimSuffix "B" | lower -}}
+{{- $factors := dict "ki" 1024 "mi" 1048576 "gi" 1073741824 "ti" 1099511627776 "k" 1000 "m" 1000000 "g" 1000000000 "t" 1000000000000 -}}
+{{- mul (int64 $number) (get $factors $unit | default 1) -}}
+{{- end }}

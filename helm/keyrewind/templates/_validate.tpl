@@ -53,6 +53,10 @@
 {{- fail "standalone.persistence with more than one replica: a volume is for one agent; with replicaCount above 1 leave persistence off" -}}
 {{- end -}}
 {{- end -}}
+{{- $spool := dig "log" "spool" "max_size" "2GiB" $config -}}
+{{- if and (not .Values.standalone.persistence.enabled) (le (include "keyrewind.bytes" .Values.agent.spoolSize | int64) (include "keyrewind.bytes" $spool | int64)) -}}
+{{- fail (printf "agent.spoolSize is %s, not more than config.log.spool.max_size, %s: Kubernetes evicts a pod, and the server with it, whose volume outgrows its limit" .Values.agent.spoolSize $spool) -}}
+{{- end -}}
 {{- $given := dict "aws" "roleArn" "gke" "serviceAccount" "azure" "clientId" -}}
 {{- with .Values.workloadIdentity -}}
 {{- if .provider -}}
