@@ -264,6 +264,60 @@ bool is_of_agent(std::string_view name) noexcept {
   return name.starts_with("log/") || name.starts_with("events/");
 }
 
+std::string restore_requests(const std::string& source) {
+  return fmt::format("sources/{}/restore-requests/", source);
+}
+
+std::string restore_request(const std::string& source, std::uint64_t number) {
+  return fmt::format("{}{:010}.json", restore_requests(source), number);
+}
+
+std::optional<std::uint64_t> parse_restore_request(const std::string& source,
+                                                   std::string_view name) {
+  const auto stem = between(name, restore_requests(source), ".json");
+  const auto number = stem ? number_from(*stem) : std::nullopt;
+  if (!number || restore_request(source, *number) != name) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+std::string restore_cancellation(const std::string& source, std::uint64_t number) {
+  return fmt::format("{}{:010}-cancelled.json", restore_requests(source), number);
+}
+
+std::string restore_outcome(const std::string& source, std::uint64_t number,
+                            const std::string& shard) {
+  return fmt::format("{}{:010}/{}.json", restore_requests(source), number, shard);
+}
+
+std::string restore_failures(const std::string& source, std::uint64_t number,
+                             const std::string& shard) {
+  return fmt::format("{}{:010}/{}/", restore_requests(source), number, shard);
+}
+
+std::string drills(const std::string& source) {
+  return fmt::format("sources/{}/drills/", source);
+}
+
+std::string drill(const std::string& source, const std::string& id, const std::string& backup) {
+  return fmt::format("{}{}-{}.json", drills(source), id, backup);
+}
+
+std::optional<DrillName> parse_drill(const std::string& source, std::string_view name) {
+  constexpr std::size_t kIdSize = 16 + 1 + 6;  // "20261120T130221Z-1a2b3c"
+  const auto stem = between(name, drills(source), ".json");
+  if (!stem || stem->size() < kIdSize + 2 || (*stem)[kIdSize] != '-' ||
+      !from_compact(stem->substr(0, 16))) {
+    return std::nullopt;
+  }
+  DrillName found{std::string(stem->substr(0, kIdSize)), std::string(stem->substr(kIdSize + 1))};
+  if (!is_valid_source(found.id) || !is_valid_source(found.backup)) {
+    return std::nullopt;
+  }
+  return found;
+}
+
 std::string lease(const std::string& source, const std::string& shard) {
   return fmt::format("sources/{}/leases/{}.json", source, shard);
 }

@@ -113,6 +113,41 @@ std::optional<EventName> parse_event(const std::string& source, const std::strin
 /// else.
 bool is_of_agent(std::string_view name) noexcept;
 
+/// "sources/<source>/restore-requests/<number, 10 digits>.json"
+std::string restore_request(const std::string& source, std::uint64_t number);
+std::string restore_requests(const std::string& source);
+
+/// The number of the request `name`; nothing if it is something else.
+std::optional<std::uint64_t> parse_restore_request(const std::string& source,
+                                                   std::string_view name);
+
+/// "<restore-requests><number>-cancelled.json"
+std::string restore_cancellation(const std::string& source, std::uint64_t number);
+
+/// "<restore-requests><number>/<shard>.json": the request has been carried out there.
+std::string restore_outcome(const std::string& source, std::uint64_t number,
+                            const std::string& shard);
+
+/// "<restore-requests><number>/<shard>/", where each failed attempt leaves "<id>.json".
+std::string restore_failures(const std::string& source, std::uint64_t number,
+                             const std::string& shard);
+
+/// "sources/<source>/drills/<id>-<backup>.json". The id is the compact UTC time and 6 random
+/// hexadecimal digits, as that of a backup.
+std::string drill(const std::string& source, const std::string& id, const std::string& backup);
+std::string drills(const std::string& source);
+
+/// What the name of a drill's report says.
+struct DrillName {
+  std::string id;
+  std::string backup;
+
+  bool operator==(const DrillName&) const = default;
+};
+
+/// Nothing if `name` is no drill's of this source.
+std::optional<DrillName> parse_drill(const std::string& source, std::string_view name);
+
 /// "sources/<source>/leases/<shard>.json", the record by which agents agree who writes a log.
 std::string lease(const std::string& source, const std::string& shard);
 

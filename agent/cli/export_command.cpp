@@ -67,19 +67,6 @@ void write_made(const ExportArguments& arguments, const restore::Origin& origin,
   }
 }
 
-restore::Resolved resolve(const ExportArguments& arguments, const catalog::Catalog& catalog,
-                          const std::stop_token& stop) {
-  if (arguments.at.empty()) {
-    return restore::resolve_backup(catalog, catalog.find(arguments.id, stop), stop);
-  }
-  const restore::Moment moment = restore::parse_moment(arguments.at);
-  std::optional<std::string> base;
-  if (arguments.id != "latest" || !catalog.ever_backed_up(stop)) {
-    base = catalog.find(arguments.id, stop).id;
-  }
-  return restore::resolve_moment(catalog, moment, base, stop);
-}
-
 void write(const ExportArguments& arguments, const restore::Origin& origin) {
   if (origin.point.needs_log()) {
     const std::optional<restore::ServerProgram> named =
@@ -118,7 +105,8 @@ void report(const ExportArguments& arguments, const restore::RestorePoint& point
 
 void run(const ExportArguments& arguments, Invocation& invocation) {
   Repository repository(invocation.global, config::Identities::required);
-  const auto [manifest, point] = resolve(arguments, repository.catalog(), invocation.stop);
+  const auto [manifest, point] =
+      restore::resolve(repository.catalog(), arguments.id, arguments.at, invocation.stop);
   const auto& limits = repository.config().limits;
   const restore::ReadOptions options{.threads = limits.cpu_threads, .memory = limits.memory};
   Progress progress;

@@ -43,6 +43,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_timeline_command(app, invocation);
   add_restore_command(app, invocation);
   add_verify_command(app, invocation);
+  add_drill_command(app, invocation);
   add_copy_command(app, invocation);
   add_export_command(app, invocation);
   add_import_command(app, invocation);

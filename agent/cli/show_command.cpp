@@ -1,10 +1,13 @@
 #include "api/backup_json.h"
 #include "base/size.h"
+#include "catalog/drill_report.h"
 #include "cli/commands.h"
+#include "cli/drill_json.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 #include <iostream>
 #include <memory>
@@ -12,6 +15,9 @@
 
 namespace keyrewind::cli {
 namespace {
+
+/// The last ones tell; there may be one a week.
+constexpr std::size_t kShownDrills = 10;
 
 void print_line(std::string_view name, const std::string& value) {
   if (!value.empty()) {
@@ -114,10 +120,23 @@ void run(const std::string& id, Invocation& invocation) {
   Repository repository(invocation.global, config::Identities::if_available);
   const auto commit = repository.catalog().find(id, invocation.stop);
   const auto manifest = repository.catalog().manifest(commit, invocation.stop);
+  const auto drills =
+      catalog::read_drills(repository.catalog(), commit.id, kShownDrills, invocation.stop);
   if (invocation.global.json) {
-    std::cout << api::to_json(commit, manifest).dump(2) << '\n';
-  } else {
-    print(commit, manifest);
+    auto object = api::to_json(commit, manifest);
+    object["drills"] = nlohmann::ordered_json::array();
+    for (const catalog::DrillReport& drill : drills) {
+      object["drills"].push_back(to_json(drill));
+    }
+    std::cout << object.dump(2) << '\n';
+    return;
+  }
+  print(commit, manifest);
+  for (const catalog::DrillReport& drill : drills) {
+    print_line("drill", fmt::format("{} {} with {}, as of {}", to_rfc3339(drill.finished),
+                                    drill.ok ? "restorable" : "NOT RESTORABLE: " + drill.error,
+                                    drill.server.empty() ? "no server" : drill.server,
+                                    to_rfc3339(drill.at)));
   }
 }
 

@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kPrefix = "KEYREWIND_";
 
 /// Variables that mean something, but no option.
-constexpr std::array<std::string_view, 2> kOthers{"KEYREWIND_CONFIG_YAML",
+constexpr std::array<std::string_view, 3> kOthers{"KEYREWIND_CONFIG_YAML", "KEYREWIND_POD_INDEX",
                                                   "KEYREWIND_REQUIRE_SERVERS"};
 
 std::vector<std::string_view> words_of(std::string_view name) {

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "io/file.h"
 #include "restore/partial_snapshot.h"
+#include "restore/restore_mark.h"
 #include "restore/server_data.h"
 
 #include <fcntl.h>
@@ -23,7 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kMarker = ".keyrewind-restore.json";
 constexpr std::uint64_t kMaxMarkerBytes = 1U << 20U;
 
 [[noreturn]] void fail(int number, const std::string& doing, const fs::path& path) {
@@ -110,6 +110,9 @@ class Marker {
                {"started", to_rfc3339(started_)},
                {"names", top_names(plan)},
                {"old_data", plan.old_data}};
+    if (plan.restore_request != 0) {
+      fields_["request"] = plan.restore_request;
+    }
   }
 
   /// Before anything is written.
@@ -117,6 +120,12 @@ class Marker {
 
   /// For a successor that goes on.
   void interrupted() { write("interrupted"); }
+
+  /// Before old data is moved to the folder `name` in the target.
+  void moving_aside(const std::string& name) {
+    fields_["moving_to"] = name;
+    write("running");
+  }
 
   /// Before anything gets its name. `placing` is each top-level name with its inode;
   /// `increment_bytes` tells an increment that a server has appended to.
@@ -126,20 +135,30 @@ class Marker {
     write("running");
   }
 
-  void done() {
-    for (const char* field : {"placing", "increment_bytes", "names", "old_data"}) {
+  void done() { finish("done"); }
+
+  void failed(const std::string& why) {
+    fields_["error"] = why;
+    finish("failed");
+  }
+
+ private:
+  void finish(const std::string& state) {
+    if (fields_.contains("moving_to")) {
+      fields_["moved_aside"] = fields_["moving_to"];
+    }
+    for (const char* field : {"placing", "increment_bytes", "names", "old_data", "moving_to"}) {
       fields_.erase(field);
     }
     const auto now = clock_.now();
     fields_["finished"] = to_rfc3339(now);
     fields_["duration_seconds"] = static_cast<double>((now - started_).count()) / 1000.0;
-    write("done");
+    write(state);
   }
 
- private:
   void write(const std::string& state) {
     fields_["state"] = state;
-    write_file(target_ / kMarker, fields_.dump(2) + "\n");
+    write_file(target_ / kRestoreMark, fields_.dump(2) + "\n");
   }
 
   const fs::path target_;
@@ -198,6 +217,40 @@ void remove_placed(const fs::path& target, const nlohmann::ordered_json& fields)
   }
 }
 
+/// Puts the old data back that a killed restore had moved aside, unless something else has come to
+/// its place.
+void move_old_data_back(const fs::path& target, const nlohmann::ordered_json& fields) {
+  const std::string name = fields.value("moving_to", "");
+  if (name.empty() || name.find('/') != std::string::npos || !fields.contains("old_data") ||
+      !fields["old_data"].is_array()) {
+    return;
+  }
+  const fs::path aside = target / name;
+  std::error_code ignored;
+  for (const auto& item : fields["old_data"]) {
+    const std::string data = item.is_string() ? item.get<std::string>() : "";
+    if (!data.empty() && data.find('/') == std::string::npos && fs::exists(aside / data, ignored) &&
+        !fs::exists(target / data, ignored)) {
+      rename_path(aside / data, target / data);
+    }
+  }
+  if (fs::remove(aside, ignored)) {
+    log::info("old data moved back after a killed restore", {{"target", target.string()}});
+  }
+  io::sync_folder(target, Side::here);
+}
+
+/// Whether a server has written to what a killed restore had put in place.
+bool is_in_use(const fs::path& target, const nlohmann::ordered_json& fields) {
+  if (!fields.contains("placing") || !fields["placing"].is_object()) {
+    return false;
+  }
+  std::error_code missing;
+  return std::ranges::any_of(fields["placing"].items(), [&](const auto& placed) {
+    return fs::exists(target / placed.key(), missing);
+  });
+}
+
 /// Whether something stands where the restore wanted to put its own, and did not when it began:
 /// nobody will go on with it.
 bool has_new_data(const fs::path& target, const nlohmann::ordered_json& fields) {
@@ -234,8 +287,8 @@ class DirectoryRestore {
     if (!placing_ && !kept_) {
       std::error_code ignored;
       fs::remove_all(temporary_, ignored);
-      if (begun_ && !done_) {
-        fs::remove(plan_.target / kMarker, ignored);
+      if (begun_ && !done_ && !failure_noted_) {
+        fs::remove(plan_.target / kRestoreMark, ignored);
       }
     }
   }
@@ -250,16 +303,19 @@ class DirectoryRestore {
     }
     marker_.running();
     begun_ = true;
-    make_folder(temporary_);
     try {
+      make_folder(temporary_);
       build();
+      RestoreResult result{plan_.files, place()};
+      done_ = true;
+      return result;
     } catch (const Error& error) {
-      keep_after(error);
+      if (!placing_) {
+        keep_after(error);
+        note_failure(error);
+      }
       throw;
     }
-    RestoreResult result{plan_.files, place()};
-    done_ = true;
-    return result;
   }
 
  private:
@@ -275,6 +331,20 @@ class DirectoryRestore {
                {"bytes", bytes_kept(temporary_, origin_.point.base.snapshot)}});
     throw Error(error.side(), error.kind(),
                 fmt::format("{}; run the same command again to go on", error.what()));
+  }
+
+  /// For whoever looks after a restore that nobody watched. Where it cannot be written, the error
+  /// itself has said enough.
+  void note_failure(const Error& error) {
+    if (!plan_.unattended) {
+      return;
+    }
+    try {
+      marker_.failed(error.what());
+      failure_noted_ = true;
+    } catch (const Error& second) {
+      log::warn("restore mark not written", {{"error", second.what()}});
+    }
   }
 
   void build() {
@@ -316,11 +386,23 @@ class DirectoryRestore {
                : fs::file_size(temporary_ / names.folder / names.increment_file());
   }
 
+  /// `name`, or with a number behind it if the target has one of that name already.
+  std::string unused_name(const std::string& name) const {
+    std::string unused = name;
+    std::error_code missing;
+    for (int i = 2; fs::exists(plan_.target / unused, missing); ++i) {
+      unused = fmt::format("{}-{}", name, i);
+    }
+    return unused;
+  }
+
   std::optional<fs::path> move_old_data_aside() {
     if (plan_.old_data.empty()) {
       return std::nullopt;
     }
-    const fs::path aside = plan_.target / (".keyrewind-old-" + to_compact(clock_.now()));
+    const std::string folder = unused_name(".keyrewind-old-" + to_compact(clock_.now()));
+    const fs::path aside = plan_.target / folder;
+    marker_.moving_aside(folder);
     make_folder(aside);
     for (const std::string& name : plan_.old_data) {
       rename_path(plan_.target / name, aside / name);
@@ -335,6 +417,7 @@ class DirectoryRestore {
   const Origin origin_;
   Marker marker_;
   bool begun_ = false;
+  bool failure_noted_ = false;
   bool kept_ = false;
   bool placing_ = false;
   bool done_ = false;
@@ -350,22 +433,26 @@ bool clear_unfinished_restore(const fs::path& target) {
   const io::Fd lock = lock_folder(target);
   const fs::path temporary = temporary_folder(target);
   const bool was_there = fs::exists(temporary, missing);
-  auto fields = read_marker(target / kMarker);
+  auto fields = read_marker(target / kRestoreMark);
   if (!is_unfinished(fields)) {
     // Killed before its first word or after its last: only the folder can be left.
     remove_tree(temporary);
     return was_there;
   }
   remove_placed(target, fields);
+  if (!is_in_use(target, fields)) {
+    move_old_data_back(target, fields);
+  }
   if (has_new_data(target, fields) || !clear_but_kept(temporary)) {
     log::warn("unfinished restore cleared away", {{"target", target.string()}});
     remove_tree(temporary);
-    remove_tree(target / kMarker);
+    remove_tree(target / kRestoreMark);
     return true;
   }
   fields.erase("placing");
+  fields.erase("moving_to");
   fields["state"] = "interrupted";
-  write_file(target / kMarker, fields.dump(2) + "\n");
+  write_file(target / kRestoreMark, fields.dump(2) + "\n");
   return true;
 }
 

@@ -63,4 +63,25 @@ Resolved resolve_moment(const catalog::Catalog& catalog, const Moment& moment,
   return {std::move(manifest), std::move(point)};
 }
 
+Resolved resolve(const catalog::Catalog& catalog, const std::string& backup, const std::string& at,
+                 std::stop_token stop) {
+  const std::string id = backup.empty() ? "latest" : backup;
+  if (at.empty()) {
+    return resolve_backup(catalog, catalog.find(id, stop), stop);
+  }
+  const Moment moment = parse_moment(at);
+  // `find` says what is the matter where there is nothing at all.
+  if (id != "latest" || !catalog.ever_backed_up(stop)) {
+    return resolve_moment(catalog, moment, catalog.find(id, stop).id, stop);
+  }
+  try {
+    return resolve_moment(catalog, moment, std::nullopt, stop);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::no_backup && catalog.list(stop).empty()) {
+      catalog.find(id, stop);
+    }
+    throw;
+  }
+}
+
 }  // namespace keyrewind::restore

@@ -26,4 +26,10 @@ Resolved resolve_backup(const catalog::Catalog& catalog, const catalog::Commit& 
 Resolved resolve_moment(const catalog::Catalog& catalog, const Moment& moment,
                         const std::optional<std::string>& backup, std::stop_token stop);
 
+/// What a person means who names a backup (its id or a beginning of it; empty or "latest": the
+/// newest, or whichever fits the moment) and a moment as `parse_moment` reads it (empty: the
+/// backup's own).
+Resolved resolve(const catalog::Catalog& catalog, const std::string& backup, const std::string& at,
+                 std::stop_token stop);
+
 }  // namespace keyrewind::restore

@@ -9,8 +9,11 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -28,6 +31,14 @@ constexpr std::uint64_t kSmallFiles = 64U << 10U;
 constexpr std::uint64_t kWrittenPerSecond = 100'000'000;
 constexpr std::uint64_t kLoadedPerSecond = 50'000'000;
 
+std::string names_of(const std::vector<fs::path>& files) {
+  std::string names;
+  for (const fs::path& file : files) {
+    names += (names.empty() ? "" : ", ") + file.string();
+  }
+  return names;
+}
+
 /// As the user or the server's configuration says; nothing if neither does.
 std::optional<Layout> wanted_layout(const RestoreRequest& request, RestorePlan& plan) {
   if (request.layout) {
@@ -37,12 +48,12 @@ std::optional<Layout> wanted_layout(const RestoreRequest& request, RestorePlan& 
   if (plan.server_config.appendonly) {
     const bool appendonly = *plan.server_config.appendonly;
     plan.layout_reason = fmt::format("appendonly {} in {}", appendonly ? "yes" : "no",
-                                     request.server_config->string());
+                                     names_of(request.server_config));
     return appendonly ? Layout::aof : Layout::rdb;
   }
-  plan.layout_reason = request.server_config
-                           ? request.server_config->string() + " does not set appendonly"
-                           : "no --server-config given";
+  plan.layout_reason = request.server_config.empty()
+                           ? "no --server-config given"
+                           : names_of(request.server_config) + " does not set appendonly";
   return std::nullopt;
 }
 
@@ -155,7 +166,7 @@ void check_log_databases(const RestoreRequest& request, const catalog::Manifest&
   if (databases <= plan.server_config.databases) {
     return;
   }
-  if (request.server_config) {
+  if (!request.server_config.empty()) {
     plan.objections.push_back(fmt::format(
         "the source has {} databases, the target {}: what the log writes to further ones would end "
         "up in others",
@@ -204,6 +215,27 @@ void check_modules(const rdb::Summary& summary, RestorePlan& plan) {
   }
 }
 
+/// Refuses a folder that nothing can be written to, and says what a pod's volume lacks.
+void check_rights(const fs::path& folder) {
+  if (access(folder.c_str(), W_OK | X_OK) == 0) {
+    return;
+  }
+  const int number = errno;
+  struct stat info {};
+  if (number == EROFS) {
+    throw Error(ErrorKind::failed,
+                fmt::format("{} is read-only; mount it for writing", folder.string()));
+  }
+  if (number == EACCES && stat(folder.c_str(), &info) == 0) {
+    throw Error(
+        ErrorKind::failed,
+        fmt::format("{} belongs to uid {} and gid {} (mode {:04o}) and is not writable for "
+                    "uid {}; run as that user, as the server does (runAsUser, fsGroup)",
+                    folder.string(), info.st_uid, info.st_gid, info.st_mode & 07777, geteuid()));
+  }
+  throw io::file_error(Side::here, number, "write to", folder);
+}
+
 void check_target(const RestoreRequest& request, const catalog::Snapshot& snapshot,
                   RestorePlan& plan) {
   std::error_code ignored;
@@ -217,6 +249,7 @@ void check_target(const RestoreRequest& request, const catalog::Snapshot& snapsh
                 fmt::format("target {} can't be made: {} is not there; create it",
                             plan.target.string(), parent.string()));
   }
+  check_rights(exists ? plan.target : parent);
   plan.old_data = find_server_data(plan.target, plan.server_config);
   if (const auto pid = find_server_running_in(plan.target)) {
     plan.objections.push_back(fmt::format(
@@ -227,7 +260,7 @@ void check_target(const RestoreRequest& request, const catalog::Snapshot& snapsh
   if (!dir.empty() && fs::path(dir).is_absolute() &&
       fs::weakly_canonical(dir, ignored) != fs::weakly_canonical(plan.target, ignored)) {
     plan.notes.push_back(fmt::format("{} says dir {}, but the target is {}",
-                                     request.server_config->string(), dir, plan.target.string()));
+                                     names_of(request.server_config), dir, plan.target.string()));
   }
   const std::uint64_t kept = bytes_kept(temporary_folder(plan.target), snapshot);
   if (kept != 0) {
@@ -260,7 +293,14 @@ std::string_view to_string(Layout layout) noexcept {
 }
 
 ServerConfig server_config_of(const RestoreRequest& request) {
-  return request.server_config ? read_server_config(*request.server_config) : ServerConfig();
+  ServerConfig config = read_server_config(request.server_config);
+  if (!request.append_filename.empty()) {
+    config.aof.stem = request.append_filename;
+  }
+  if (!request.append_dirname.empty()) {
+    config.aof.folder = request.append_dirname;
+  }
+  return config;
 }
 
 RestorePlan plan_restore(const RestoreRequest& request, const catalog::Manifest& manifest,
@@ -269,6 +309,8 @@ RestorePlan plan_restore(const RestoreRequest& request, const catalog::Manifest&
   RestorePlan plan;
   plan.target = request.target;
   plan.notes = point.notes;
+  plan.unattended = request.unattended;
+  plan.restore_request = request.restore_request;
   plan.server_config = server_config_of(request);
   plan.stored_bytes = snapshot.object.bytes;
   measure_log(point, plan);

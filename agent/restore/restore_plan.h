@@ -29,11 +29,17 @@ std::string_view to_string(Layout layout) noexcept;
 struct RestoreRequest {
   std::filesystem::path target;
   std::optional<Layout> layout;  ///< Nothing: as the configuration says, else both.
-  std::optional<std::filesystem::path>
-      server_config;                         ///< The target server's redis.conf or valkey.conf.
+  /// The target server's redis.conf or valkey.conf, and files that it is given beside that: the
+  /// last value wins.
+  std::vector<std::filesystem::path> server_config{};
+  std::string append_filename{};             ///< In place of what these say; empty: as they say.
+  std::string append_dirname{};              ///< The same.
   std::optional<rdb::ServerVersion> server;  ///< What will load it, if known.
   std::optional<ServerProgram> program;      ///< The same as a program that can be run here.
   bool force = false;                        ///< Go on in spite of objections and old data.
+  /// Nobody watches: the mark that it leaves also tells of a failure.
+  bool unattended = false;
+  std::uint64_t restore_request = 0;  ///< Number of the one that is carried out; 0: none.
 };
 
 /// What a restore will do, decided before anything is written.
@@ -51,8 +57,10 @@ struct RestorePlan {
   std::optional<ServerProgram> maker;  ///< Makes the RDB of the moment, where one is needed.
   std::string needs;                   ///< "Redis 7.2 or Valkey 8.0"
   std::vector<std::string>
-      objections;                  ///< Why it should not be done; `force` turns them into notes.
-  std::vector<std::string> notes;  ///< What a person should know.
+      objections;                     ///< Why it should not be done; `force` turns them into notes.
+  std::vector<std::string> notes;     ///< What a person should know.
+  bool unattended = false;            ///< As in the request.
+  std::uint64_t restore_request = 0;  ///< The same.
   ServerConfig server_config;
 };
 
@@ -61,7 +69,7 @@ struct RestorePlan {
 RestorePlan plan_restore(const RestoreRequest& request, const catalog::Manifest& manifest,
                          const RestorePoint& point);
 
-/// The configuration to go by: that of `request.server_config`, or the servers' defaults.
+/// The configuration to go by: that of `request`, or the servers' defaults.
 ServerConfig server_config_of(const RestoreRequest& request);
 
 }  // namespace keyrewind::restore

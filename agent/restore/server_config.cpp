@@ -138,8 +138,10 @@ std::optional<std::uint64_t> memory_size(const std::string& text) {
 
 class ConfigReader {
  public:
-  ServerConfig read(const fs::path& file) {
-    read_file(file, 0);
+  ServerConfig read(const std::vector<fs::path>& files) {
+    for (const fs::path& file : files) {
+      read_file(file, 0);
+    }
     return config_;
   }
 
@@ -239,7 +241,7 @@ class ConfigReader {
 
   static std::string plain_name(const Place& place, const std::string& option,
                                 const std::string& value) {
-    if (value.empty() || value == "." || value == ".." || value.find('/') != std::string::npos) {
+    if (!is_plain_name(value)) {
       refuse(place, fmt::format("{} must be a plain name, not '{}'", option, value));
     }
     return value;
@@ -259,7 +261,15 @@ class ConfigReader {
 }  // namespace
 
 ServerConfig read_server_config(const fs::path& file) {
-  return ConfigReader().read(file);
+  return ConfigReader().read({file});
+}
+
+ServerConfig read_server_config(const std::vector<fs::path>& files) {
+  return ConfigReader().read(files);
+}
+
+bool is_plain_name(const std::string& name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos;
 }
 
 }  // namespace keyrewind::restore

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace keyrewind::restore {
 
@@ -27,5 +28,11 @@ struct ServerConfig {
 /// Throws Error(config) that names file and line if a file is missing, can't be understood,
 /// includes itself, or is larger than 1 MiB.
 ServerConfig read_server_config(const std::filesystem::path& file);
+
+/// The same of several files, as if one included them all; the defaults if there are none.
+ServerConfig read_server_config(const std::vector<std::filesystem::path>& files);
+
+/// Whether the servers take `name` as appendfilename or appenddirname: it is no path.
+bool is_plain_name(const std::string& name);
 
 }  // namespace keyrewind::restore

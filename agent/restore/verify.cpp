@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "io/file.h"
+#include "restore/loader.h"
 #include "restore/moment_files.h"
 #include "restore/scratch_folder.h"
 
@@ -12,45 +13,6 @@ namespace keyrewind::restore {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A server program and what it says of itself.
-struct Loader {
-  ServerProgram program;
-  rdb::ServerVersion version;
-};
-
-/// Asks `program` whether it is able to load the snapshot. Throws if it can't be run or is too old.
-Loader ask_loader(const ServerProgram& program, const rdb::Summary& summary) {
-  const rdb::ServerVersion version = ask_version(program);
-  if (const auto why = rdb::why_not_loadable(summary.magic, summary.version, version)) {
-    throw Error(ErrorKind::incompatible, *why + "; name another server with --server");
-  }
-  return {program, version};
-}
-
-/// The user's choice; else the source's own product as PATH has it, or the other one if that can do
-/// it too.
-Loader find_loader(const VerifyOptions& options, const rdb::Summary& summary,
-                   const catalog::Manifest& manifest, const std::string& shard) {
-  if (!options.server.command.empty()) {
-    return ask_loader(options.server, summary);
-  }
-  const auto server = manifest.servers.find(shard);
-  const bool valkey = summary.magic == "VALKEY" ||
-                      (server != manifest.servers.end() && server->second.product == "valkey");
-  const ServerProgram own{valkey ? "valkey-server" : "redis-server"};
-  const ServerProgram other{valkey ? "redis-server" : "valkey-server"};
-  try {
-    return ask_loader(own, summary);
-  } catch (const Error&) {
-    try {
-      return ask_loader(other, summary);
-    } catch (const Error&) {
-      // What is wrong with the source's own product says more.
-    }
-    throw;
-  }
-}
 
 /// A verification leaves no hash uncompared.
 ReadOptions thorough(ReadOptions options) {
@@ -70,7 +32,7 @@ void check_room(const fs::path& folder, std::uint64_t bytes) {
 void load(const catalog::Catalog& catalog, const catalog::Manifest& manifest,
           const catalog::Snapshot& snapshot, const VerifyOptions& options, Progress& progress,
           VerifyResult& result, const std::stop_token& stop) {
-  const Loader loader = find_loader(options, snapshot.rdb, manifest, snapshot.shard);
+  const Loader loader = find_loader(options.server, manifest, snapshot);
   check_room(options.temporary, snapshot.rdb.bytes);
   const ScratchFolder scratch(options.temporary);
   write_snapshot(catalog.store(), snapshot, thorough(options.read), scratch.path() / "dump.rdb",

@@ -28,6 +28,7 @@ test=(
   libbenchmark-dev libgmock-dev libgtest-dev
   clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
   openssl procps python3 python3-jsonschema python3-yaml time zstd
+  binutils ca-certificates tzdata util-linux
   age curl python3-botocore rclone
   dpkg-dev fish groff-base gzip man-db systemd zsh
   "${services[@]}"

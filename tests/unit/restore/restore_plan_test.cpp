@@ -74,7 +74,7 @@ class PlanOfAMoment : public testing::Test {
 
   void configure(const std::string& text) {
     std::ofstream(folder_ / "server.conf") << text;
-    request_.server_config = folder_ / "server.conf";
+    request_.server_config = {folder_ / "server.conf"};
   }
 
   RestorePlan plan() const { return plan_restore(request_, manifest_, point_); }

@@ -1,0 +1,686 @@
+"""Pods with Keyrewind in them, from their manifests: each function below is a test of its own.
+
+    pod_test.py --program build/release/keyrewind --servers build/servers/bin [TEST...]
+
+See pod.py for what is simulated, and how.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+
+from pod import Cluster, Image, InitFailed, MountError, Pod, enter_sandbox, load, wait_until
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.dirname(os.path.dirname(HERE))
+SERVER = "8.1"
+
+
+class Machine:
+    """Images as folders, made once for all tests of a run."""
+
+    def __init__(self, folder, program, servers):
+        self.folder = folder
+        self.tree = os.path.join(folder, "image.tree")
+        subprocess.run([os.path.join(SOURCE, "deploy/image/fill.sh"), program, self.tree], check=True)
+        schema = subprocess.run([program, "config", "schema"], check=True, capture_output=True, text=True).stdout
+        self.serves_http = '"http"' in schema
+        self.bin = os.path.join(folder, "server-bin")
+        self.servers = os.path.dirname(os.path.realpath(servers))
+        os.makedirs(self.bin)
+        for name in ("valkey-server", "valkey-cli"):
+            path = os.path.join(self.bin, name)
+            with open(path, "w") as file:
+                file.write(f'#!/bin/sh\nexec {os.path.realpath(servers)}/{name}-{SERVER} "$@"\n')
+            os.chmod(path, 0o755)
+
+    def image(self, name):
+        if "keyrewind" in name:
+            return Image(tree=self.tree, entrypoint=["/usr/bin/keyrewind"], default=["agent"], user=65532,
+                         serves_http=self.serves_http)
+        system = [path for path in ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64") if os.path.exists(path)]
+        return Image(folders=[(path, path) for path in system] +
+                     [(self.bin, "/server-bin"), (self.servers, self.servers)],
+                     path="/server-bin:")
+
+    def cluster(self, name, change=None):
+        """The cluster of manifests/orders.yaml, with what `change` does to its documents."""
+        documents = load(os.path.join(HERE, "manifests/orders.yaml"))
+        folder = os.path.join(self.folder, name)
+        os.makedirs(folder)
+        if change:
+            change(documents)
+        return Cluster(folder, documents, self.image)
+
+
+class Client:
+    """Commands for the server of the pod."""
+
+    def __init__(self):
+        self.socket = wait_until("the server listens", self.connect)
+        self.file = self.socket.makefile("rb")
+        wait_until("the server has loaded its data", lambda: "loading:0" in self("INFO", "persistence"))
+
+    @staticmethod
+    def connect():
+        try:
+            return socket.create_connection(("127.0.0.1", 6379), timeout=60)
+        except OSError:
+            return None
+
+    def __call__(self, *words):
+        self.socket.sendall(b"*%d\r\n" % len(words))
+        for word in words:
+            data = str(word).encode()
+            self.socket.sendall(b"$%d\r\n%s\r\n" % (len(data), data))
+        return self.reply()
+
+    def reply(self):
+        line = self.file.readline().rstrip(b"\r\n")
+        kind, rest = line[:1], line[1:].decode()
+        if kind == b"*":
+            return [self.reply() for _ in range(int(rest))]
+        if kind == b"$":
+            length = int(rest)
+            return None if length < 0 else self.file.read(length + 2)[:-2].decode()
+        if kind == b"-":
+            raise RuntimeError(rest)
+        return int(rest) if kind == b":" else rest
+
+    def fill(self, keys, prefix="key"):
+        for start in range(0, keys, 500):
+            self("MSET", *[word for i in range(start, min(start + 500, keys))
+                           for word in (f"{prefix}:{i}", f"value {i} " * 8)])
+
+    def acknowledged(self):
+        """Whether a WAITAOF says that the repository has the last write."""
+        return self("WAITAOF", 0, 1, 1000)[1] >= 1
+
+    def digest(self):
+        return self("DEBUG", "DIGEST")
+
+
+def expect(what, found, wanted):
+    if not (wanted(found) if callable(wanted) else found == wanted):
+        raise AssertionError(f"{what}: {found!r}")
+
+
+def keyrewind(pod, *words):
+    """Runs the program in the pod's agent, as `kubectl exec` would; gives status and output."""
+    agent = pod.container("keyrewind")
+    run = subprocess.run(["nsenter", "--target", str(agent.process.pid), "--mount", "--root", "--",
+                          "/usr/bin/keyrewind", *words], env=agent.env(), text=True, capture_output=True)
+    return run
+
+
+def started(cluster):
+    pod = Pod(cluster)
+    pod.start()
+    client = Client()
+    wait_until("the pod is ready", pod.ready)
+    return pod, client
+
+
+def stored(client):
+    wait_until("the last write is acknowledged from the repository", client.acknowledged)
+
+
+def restore_log(pod):
+    return pod.container("restore").log()
+
+
+def filled(cluster, keys=2000):
+    """A pod with data, all of which is in the repository, and that data's digest."""
+    pod, client = started(cluster)
+    client.fill(keys)
+    client("WAITAOF", 1, 0, 0)
+    stored(client)
+    return pod, client, client.digest()
+
+
+def run_in_image(machine, cluster, *words, mounts=()):
+    """Runs the program as `docker run --read-only` would, and gives the container when it has ended."""
+    name = f"run-{cluster.pods}"
+    mounted = [{"name": claim, "mountPath": path} for claim, path in mounts]
+    documents = [{"kind": "Pod", "metadata": {"name": name}, "spec": {
+        "containers": [{"name": "run", "image": "keyrewind", "args": list(words), "volumeMounts": mounted,
+                        "env": [{"name": "TZ", "value": "Europe/Berlin"}],
+                        "securityContext": {"readOnlyRootFilesystem": True}}],
+        "volumes": [{"name": claim, "persistentVolumeClaim": {"claimName": claim}} for claim, _ in mounts]}}]
+    pod = Pod(Cluster(cluster.folder + "." + name, documents, machine.image))
+    for claim, _ in mounts:
+        pod.volumes[claim] = cluster.claim(claim)
+    cluster.pods += 1
+    container = pod.main[0]
+    container.start()
+    wait_until(f"keyrewind {words[0]} ends", lambda: not container.running())
+    return container
+
+
+# --- The tests -----------------------------------------------------------------------------------
+
+
+def first_boot(machine):
+    cluster = machine.cluster("first_boot")
+    pod, client = started(cluster)
+
+    expect("the restore's log", restore_log(pod), lambda log: "has never been backed up" in log)
+    expect("keys", client("DBSIZE"), 0)
+
+    client("SET", "first", "write")
+    stored(client)
+    listing = keyrewind(pod, "list", "-o", "json")
+    expect("backups", len(json.loads(listing.stdout)["backups"]), 1)
+    expect("killed", pod.terminate().killed, [])
+
+
+def restart_with_data(machine):
+    cluster = machine.cluster("restart_with_data")
+    pod, client, digest = filled(cluster)
+    client("DEL", "stopping")
+    pod.kill()
+    # Nothing of the repository is needed for that.
+    os.rename(cluster.claim("backups"), cluster.claim("backups") + ".away")
+
+    pod = Pod(cluster)
+    pod.start()
+
+    expect("the restore's log", restore_log(pod), lambda log: "nothing to restore" in log)
+    expect("digest", Client().digest(), digest)
+    pod.kill()
+
+
+def lost_volume(machine):
+    cluster = machine.cluster("lost_volume")
+    pod, client, _ = filled(cluster)
+    client.fill(50, "late")
+    client("SET", "last", "acknowledged")
+    stored(client)
+    digest = client.digest()
+    pod.kill()
+    cluster.lose("data-orders-0")
+
+    pod, client = started(cluster)
+
+    expect("the restore's log", restore_log(pod), lambda log: "restored" in log)
+    expect("the last acknowledged write", client("GET", "last"), "acknowledged")
+    expect("digest", client.digest(), digest)
+    # What comes next is stored as a lineage of its own, which nobody has to set up.
+    client("SET", "after", "the loss")
+    stored(client)
+    windows = json.loads(keyrewind(pod, "timeline", "-o", "json").stdout)["windows"]
+    expect("lineages", len({window["lineage"] for window in windows}), 2)
+    pod.kill()
+
+
+def lost_backups(machine):
+    """Somebody pointed the pod at a repository from which the backups are gone."""
+    cluster = machine.cluster("lost_backups")
+    pod, _, _ = filled(cluster)
+    pod.kill()
+    cluster.lose("data-orders-0")
+    backups = os.path.join(cluster.claim("backups"), "sources/orders")
+    shutil.rmtree(os.path.join(backups, "commits"))
+
+    failure = init_failure(Pod(cluster))
+
+    expect("status", failure.status, 4)
+    expect("message", failure.message[0], lambda text: "no backup is left" in text)
+
+
+def init_failure(pod):
+    try:
+        pod.start()
+    except InitFailed as failure:
+        for container in pod.main:
+            expect("server that was not to start", container.process, None)
+        return failure
+    finally:
+        pod.kill()
+    raise AssertionError("the pod started")
+
+
+def store_down_at_boot(machine):
+    """No volume and no store: the pod stays in Init, says why, and comes up when the store does."""
+    cluster = machine.cluster("store_down_at_boot")
+    pod, _, digest = filled(cluster)
+    pod.kill()
+    cluster.lose("data-orders-0")
+    config = cluster.files_of("ConfigMap", "keyrewind")["config.yaml"].decode()
+    down = config.replace('{url: "file:///backups"}',
+                          '{url: "s3://backups/prod", retry_time: 1s, s3: {endpoint: "http://127.0.0.1:9", '
+                          'region: eu-central-1, access_key_id: key, secret_access_key_file: /run/secrets/valkey/backup}}')
+    cluster.change("ConfigMap", "keyrewind", "config.yaml", down)
+    pod = Pod(cluster)
+
+    for _ in range(2):
+        failure = init_failure(pod)
+        expect("status", failure.status, 5)
+        expect("message", failure.message[0], lambda text: "127.0.0.1" in text and "keyrewind: " in text)
+    expect("data", os.listdir(cluster.claim("data-orders-0")), lambda names: not [n for n in names if n[0] != "."])
+
+    cluster.change("ConfigMap", "keyrewind", "config.yaml", config)
+    pod.sync()
+    pod.start()
+    expect("digest", Client().digest(), digest)
+    pod.kill()
+
+
+def restore_request(machine):
+    cluster = machine.cluster("restore_request")
+    pod, client, digest = filled(cluster)
+    client("FLUSHALL")
+    client("SET", "mistake", "made")
+    stored(client)
+
+    asked = keyrewind(pod, "restore", "request", "--at", "before:" + flush_of(pod), "-o", "json")
+    expect("asking", asked.returncode, 0)
+    again = keyrewind(pod, "restore", "request")
+    expect("asking again", again.returncode, 9)
+    pod.terminate()
+    pod, client = started(cluster)
+
+    expect("digest", client.digest(), digest)
+    shown = json.loads(keyrewind(pod, "restore", "request", "--show", "-o", "json").stdout)
+    expect("request", shown["state"], "done")
+    data = cluster.claim("data-orders-0")
+    old = [name for name in os.listdir(data) if name.startswith(".keyrewind-old-")]
+    expect("old data", len(old), 1)
+    mark = json.load(open(os.path.join(data, ".keyrewind-restore.json")))
+    expect("mark", (mark["state"], mark["request"]), ("done", 1))
+
+    # It was for one start.
+    client("SET", "kept", "yes")
+    pod.terminate()
+    pod, client = started(cluster)
+    expect("the restore's log", restore_log(pod), lambda log: "nothing to restore" in log)
+    expect("a later write", client("GET", "kept"), "yes")
+    pod.kill()
+
+
+def flush_of(pod):
+    events = json.loads(keyrewind(pod, "timeline", "-o", "json").stdout)["events"]
+    return next(event["id"] for event in events if event["command"] == "FLUSHALL")
+
+
+def killed_restore(machine):
+    """A restore that is killed again and again leads to the data in the end, and loses nothing old."""
+    cluster = machine.cluster("killed_restore")
+    pod, client, digest = filled(cluster, keys=20000)
+    client("FLUSHALL")
+    stored(client)
+    expect("asking", keyrewind(pod, "restore", "request", "--at", "before:" + flush_of(pod)).returncode, 0)
+    pod.terminate()
+    data = cluster.claim("data-orders-0")
+    seen = set()
+    for writes in range(1, 200):
+        pod = Pod(cluster)
+        container = pod.container("restore")
+        container.start()
+        # One more file system change each time, until it comes to its end.
+        changes = 0
+        before = snapshot(data)
+        while container.running() and changes < writes:
+            now = snapshot(data)
+            changes += now != before
+            before = now
+        if not container.running():
+            break
+        container.process.kill()
+        container.process.wait()
+        seen.add(mark_of(data))
+    expect("states that were killed", seen, lambda states: "running" in states)
+    expect("status", container.exit_code(), 0)
+
+    pod, client = started(cluster)
+    expect("digest", client.digest(), digest)
+    old = [name for name in os.listdir(data) if name.startswith(".keyrewind-old-")]
+    expect("old data", old, lambda names: len(names) == 1)
+    pod.kill()
+
+
+def snapshot(folder):
+    found = []
+    for path, _, files in os.walk(folder):
+        for name in files:
+            try:
+                info = os.lstat(os.path.join(path, name))
+                found.append((path, name, info.st_size, info.st_ino))
+            except FileNotFoundError:
+                pass
+    return found
+
+
+def mark_of(data):
+    try:
+        return json.load(open(os.path.join(data, ".keyrewind-restore.json")))["state"]
+    except FileNotFoundError:
+        return None
+
+
+def other_ordinal(machine):
+    """Replicas copy from their primary: only the first pod is restored."""
+    cluster = machine.cluster("other_ordinal")
+    pod, _, _ = filled(cluster)
+    pod.kill()
+    pod = Pod(cluster, ordinal=1)
+    container = pod.container("restore")
+    container.start()
+    wait_until("the restore ends", lambda: not container.running())
+
+    expect("status", container.exit_code(), 0)
+    expect("log", container.log(), lambda log: "pod 1 is not among those that are restored" in log)
+    expect("data", os.listdir(cluster.claim("data-orders-1")), [])
+
+
+def grace_period(machine):
+    """The agent outlives the server, ships its last byte, and ends in time."""
+    cluster = machine.cluster("grace_period")
+    pod, client, _ = filled(cluster)
+    client.fill(500, "late")
+    client("SET", "last", "word")
+
+    ending = pod.terminate()
+
+    expect("who ended when", ending.order, ["valkey", "keyrewind"])
+    expect("killed", ending.killed, [])
+    expect("seconds", ending.seconds, lambda seconds: seconds < pod.grace)
+    expect("the server's status", pod.container("valkey").exit_code(), 0)
+    expect("the agent's status", pod.container("keyrewind").exit_code(), lambda code: code in (0, 130))
+    # Also what the server's own hook wrote, while it was being stopped.
+    cluster.lose("data-orders-0")
+    pod, client = started(cluster)
+    expect("the last write", client("GET", "last"), "word")
+    expect("the write of the hook", client("GET", "stopping"), "yes")
+    pod.kill()
+
+
+def secret_missing(machine):
+    cluster = machine.cluster("secret_missing", lambda documents: documents.remove(
+        next(document for document in documents if document["kind"] == "Secret")))
+    try:
+        Pod(cluster).start()
+    except MountError as error:
+        expect("message", str(error), lambda text: 'secret "valkey-users" not found' in text)
+    else:
+        raise AssertionError("the pod started")
+
+    # The secret is there, but has no such key.
+    def without_key(documents):
+        next(document for document in documents if document["kind"] == "Secret")["stringData"] = {"other": "x"}
+    agent = Pod(machine.cluster("key_missing", without_key)).container("keyrewind")
+    agent.start()
+    wait_until("the agent ends", lambda: not agent.running())
+    expect("status", agent.exit_code(), 2)
+    expect("message", agent.log(), lambda text: "/run/secrets/valkey/backup" in text)
+
+
+def spec_of(documents):
+    return next(document for document in documents if document["kind"] == "StatefulSet")["spec"]["template"]["spec"]
+
+
+def read_only_volume(machine):
+    cluster = machine.cluster("read_only_volume")
+    pod, _, _ = filled(cluster)
+    pod.kill()
+    cluster.lose("data-orders-0")
+    restore = spec_of(cluster.documents)["initContainers"][0]
+    restore["volumeMounts"] = [dict(mount, readOnly=True) if mount["name"] == "data" else mount
+                               for mount in restore["volumeMounts"]]
+
+    failure = init_failure(Pod(cluster))
+
+    expect("status", failure.status, 1)
+    expect("message", failure.message[0], lambda text: "/data is read-only" in text)
+
+
+def wrong_uid(machine):
+    if os.environ["IN_SANDBOX"] != "root":
+        print("SKIPPED: other users take root")
+        return
+    cluster = machine.cluster("wrong_uid")
+    pod, _, _ = filled(cluster)
+    pod.kill()
+    cluster.lose("data-orders-0")
+    os.chmod(cluster.claim("data-orders-0"), 0o755)
+    spec_of(cluster.documents)["securityContext"] = {"runAsUser": 4711, "runAsGroup": 4711}
+    for path, folders, files in os.walk(cluster.claim("backups")):
+        os.chown(path, 4711, 4711)
+        for name in files:
+            os.chown(os.path.join(path, name), 4711, 4711)
+
+    failure = init_failure(Pod(cluster))
+
+    expect("status", failure.status, 1)
+    expect("message", failure.message[0], lambda text: "not writable for uid 4711" in text and "runAsUser" in text)
+
+
+def full_volume(machine):
+    """A volume that is too small for the data says so before anything is written."""
+    cluster = machine.cluster("full_volume")
+    pod, client, _ = filled(cluster)
+    pod.kill()
+    cluster.lose("data-orders-0")
+    data = cluster.claim("data-orders-0")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", data], check=True)
+    try:
+        failure = init_failure(Pod(cluster))
+        expect("status", failure.status, 8)
+        expect("message", failure.message[0], lambda text: "are needed; free some space" in text)
+        expect("files", [name for name in os.listdir(data) if not name.startswith(".")], [])
+    finally:
+        subprocess.run(["umount", data], check=True)
+
+
+def changed_config(machine):
+    """A config map that becomes wrong under the running agent does no harm, and is told of."""
+    cluster = machine.cluster("changed_config")
+    pod, client, _ = filled(cluster)
+    config = cluster.files_of("ConfigMap", "keyrewind")["config.yaml"].decode()
+    agent = pod.container("keyrewind")
+
+    cluster.change("ConfigMap", "keyrewind", "config.yaml", config.replace("segment_max_age", "segment_max_agge"))
+    pod.sync()
+    agent.signal(1)
+    wait_until("the agent has said so", lambda: "configuration not reloaded; the old one stays" in agent.log())
+    expect("the hint", agent.log(), lambda log: "segment_max_age" in log)
+    client("SET", "still", "stored")
+    stored(client)
+
+    cluster.change("ConfigMap", "keyrewind", "config.yaml", config.replace("segment_max_age: 1s", "segment_max_age: 2s"))
+    pod.sync()
+    agent.signal(1)
+    wait_until("the agent has reloaded", lambda: "configuration reloaded" in agent.log())
+    expect("starts of the agent", agent.starts, 1)
+    pod.kill()
+
+
+def with_copy(documents):
+    """A second repository on a volume of its own."""
+    config = next(document for document in documents if document["metadata"]["name"] == "keyrewind")
+    config["data"]["config.yaml"] += 'copies: [{name: dr, url: "file:///copies"}]\n'
+    spec = spec_of(documents)
+    spec["volumes"].append({"name": "copies", "persistentVolumeClaim": {"claimName": "copies"}})
+    # One list of mounts, which both containers share.
+    spec["initContainers"][0]["volumeMounts"].append({"name": "copies", "mountPath": "/copies"})
+
+
+def copied(pod):
+    """Once the copy lacks nothing."""
+    expect("copying", keyrewind(pod, "copy").returncode, 0)
+
+
+def lost_bucket(machine):
+    """RUNBOOK.md, part 4."""
+    cluster = machine.cluster("lost_bucket", with_copy)
+    pod, client, digest = filled(cluster)
+    copied(pod)
+    pod.terminate()
+    cluster.lose("backups")
+    cluster.lose("data-orders-0")
+
+    # The place is empty, as that of a source that was never backed up; only a person can know better.
+    config = cluster.files_of("ConfigMap", "keyrewind")["config.yaml"].decode()
+    cluster.change("ConfigMap", "keyrewind", "config.yaml",
+                   config.replace("file:///backups", "file:///copies").split("copies: [")[0])
+    pod, client = started(cluster)
+
+    client("DEL", "stopping")
+    expect("digest", client.digest(), digest)
+    client("SET", "after", "the loss")
+    stored(client)
+    pod.kill()
+
+
+def damaged_backup(machine):
+    """RUNBOOK.md, part 5."""
+    cluster = machine.cluster("damaged_backup", with_copy)
+    pod, client, _ = filled(cluster)
+    copied(pod)
+    for path, _, files in os.walk(cluster.claim("backups")):
+        for name in files:
+            if name.endswith(".rdb.zst"):
+                with open(os.path.join(path, name), "r+b") as file:
+                    content = file.read()
+                    file.seek(len(content) // 3)
+                    file.write(bytes([content[len(content) // 3] ^ 1]))
+
+    verified = keyrewind(pod, "verify", "--all", "--level", "checksum")
+    expect("status of verify", verified.returncode, 8)
+    expect("what verify says", verified.stderr, lambda text: ".rdb.zst" in text)
+    target = ["--target", "/var/lib/keyrewind/restored", "--layout", "aof"]
+    expect("status of restore", keyrewind(pod, "restore", "--at", "latest", *target).returncode, 8)
+    from_copy = keyrewind(pod, "restore", "--repository", "dr", "--at", "latest", *target)
+    expect("from the copy", (from_copy.returncode, from_copy.stderr), lambda found: found[0] == 0)
+    expect("a sound one", keyrewind(pod, "backup").returncode, 0)
+    expect("verify of it", keyrewind(pod, "verify", "--level", "checksum").returncode, 0)
+    pod.kill()
+
+
+def lost_key(machine):
+    """RUNBOOK.md, part 6."""
+    if shutil.which("age-keygen") is None:
+        print("SKIPPED: age-keygen is not on this machine")
+        return
+    def new_key():
+        text = subprocess.run(["age-keygen"], check=True, capture_output=True, text=True).stdout
+        return next(line.split()[-1] for line in text.splitlines() if line.startswith("# public key: "))
+
+    def encrypted(documents):
+        config = next(document for document in documents if document["metadata"]["name"] == "keyrewind")
+        config["data"]["config.yaml"] += f"encryption: {{recipients: [{new_key()}]}}\n"
+
+    cluster = machine.cluster("lost_key", encrypted)
+    pod, client, _ = filled(cluster)
+    expect("checksums need no key", keyrewind(pod, "verify", "--level", "checksum").returncode, 0)
+    refused = keyrewind(pod, "restore", "--target", "/var/lib/keyrewind/restored", "--layout", "aof")
+    expect("status without the key", (refused.returncode, refused.stderr),
+           lambda found: found[0] == 2 and "identity" in found[1])
+
+    config = cluster.files_of("ConfigMap", "keyrewind")["config.yaml"].decode()
+    cluster.change("ConfigMap", "keyrewind", "config.yaml",
+                   config.split("encryption:")[0] + f"encryption: {{recipients: [{new_key()}]}}\n")
+    pod.sync()
+    expect("a backup to the new key", keyrewind(pod, "backup").returncode, 0)
+    pod.kill()
+
+
+def image(machine):
+    """The image alone: its own user, a root folder that is read-only, nothing else of Debian."""
+    cluster = machine.cluster("image")
+    user = 65532 if os.environ["IN_SANDBOX"] == "root" else 0
+    for claim in ("server", "config", "backups", "target"):
+        os.chown(cluster.claim(claim), user, user)
+    with open(os.path.join(cluster.claim("config"), "config.yaml"), "w") as file:
+        file.write("version: 1\n"
+                   "source: {name: orders, address: 'unix:///server/socket'}\n"
+                   "repository: {url: 'file:///backups'}\n"
+                   "log: {spool: {dir: /var/lib/keyrewind/spool}}\n")
+    mounts = [("server", "/server"), ("config", "/etc/keyrewind"), ("backups", "/backups"), ("target", "/target")]
+    for item in ("etc/ssl/certs/ca-certificates.crt", "usr/share/zoneinfo/Europe/Berlin", "etc/passwd"):
+        expect(item, os.path.getsize(os.path.join(machine.tree, item)), lambda size: size > 0)
+    expect("programs", sorted(os.listdir(os.path.join(machine.tree, "usr/bin"))), ["keyrewind"])
+    with server_in(machine, cluster.claim("server")) as client:
+        client.fill(1000)
+        digest = client.digest()
+        for words in (["version"], ["config", "check"], ["backup"], ["verify"],
+                      ["restore", "--target", "/target", "--layout", "aof"]):
+            container = run_in_image(machine, cluster, *words, mounts=mounts)
+            expect(f"status of {words[0]}: {container.log()}", container.exit_code(), 0)
+    with server_in(machine, cluster.claim("target")) as client:
+        expect("digest", client.digest(), digest)
+    refused = run_in_image(machine, cluster, "backup")
+    expect("status without configuration", refused.exit_code(), 2)
+
+
+class server_in:
+    """A server of this machine on a folder, for a `with` block."""
+
+    def __init__(self, machine, folder):
+        self.folder = folder
+        self.program = os.path.join(machine.bin, "valkey-server")
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            [self.program, "--port", "6379", "--unixsocket", "socket", "--unixsocketperm", "777", "--dir", self.folder,
+             "--appendonly", "yes", "--repl-diskless-sync-delay", "0", "--enable-debug-command", "local"],
+            cwd=self.folder, stdout=subprocess.DEVNULL)
+        return Client()
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+
+TESTS = [image, first_boot, restart_with_data, lost_volume, lost_backups, store_down_at_boot, restore_request, killed_restore,
+         other_ordinal, grace_period, secret_missing, read_only_volume, wrong_uid, full_volume, changed_config, lost_bucket,
+         damaged_backup, lost_key]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--servers", required=True)
+    parser.add_argument("tests", nargs="*")
+    arguments = parser.parse_args()
+    if not os.path.exists(f"{arguments.servers}/valkey-server-{SERVER}"):
+        print(f"SKIPPED: valkey-server-{SERVER} is not on this machine; run tests/support/fetch-servers.sh")
+        sys.exit(1 if os.environ.get("KEYREWIND_REQUIRE_SERVERS") == "1" else 77)
+    enter_sandbox()
+    failed = []
+    with tempfile.TemporaryDirectory(prefix="krpod", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o755)
+        machine = Machine(folder, arguments.program, arguments.servers)
+        for test in TESTS:
+            if arguments.tests and test.__name__ not in arguments.tests:
+                continue
+            print(f"-- {test.__name__}", flush=True)
+            try:
+                test(machine)
+            except Exception as error:
+                failed.append(test.__name__)
+                print(f"FAILED {test.__name__}: {type(error).__name__}: {error}")
+                show_logs(os.path.join(folder, test.__name__))
+            finally:
+                for pod in Pod.all:
+                    pod.kill()
+                Pod.all.clear()
+    print(f"failed: {', '.join(failed)}" if failed else "all passed")
+    sys.exit(1 if failed else 0)
+
+
+def show_logs(folder):
+    for path, _, files in os.walk(folder):
+        for name in files:
+            if name.endswith(".log") and "claims" not in path:
+                with open(os.path.join(path, name)) as file:
+                    for line in file.read().splitlines()[-40:]:
+                        print(f"  {os.path.basename(path)}/{name}: {line}")
+
+
+main()
