@@ -59,7 +59,7 @@ CommandOption describe(const CLI::Option& option) {
 }  // namespace
 
 CommandTree command_tree(const CLI::App& app) {
-  CommandTree tree{.name = app.get_name(), .description = app.get_description()};
+  CommandTree tree{app.get_name(), app.get_description(), {}, {}, {}};
   for (const CLI::Option* option : app.get_options()) {
     (option->get_positional() ? tree.arguments : tree.options).push_back(describe(*option));
   }
