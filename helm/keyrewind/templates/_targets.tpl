@@ -22,7 +22,7 @@ What is known of the charts whose pods the agent runs in, as one document; `targ
 {{- else if eq $chart "redis-ha" -}}
 {{- $known = merge (dict "podLabels" (dict "app" "redis-ha" "release" $release) "serverConfig" "/data/conf/redis.conf") $known -}}
 {{- else if eq $chart "ot-redis" -}}
-{{- $known = merge (dict "podLabels" (dict "app" $release "redis_setup_type" "replication" "role" "replication") "dataVolume" $release) $known -}}
+{{- $known = merge (dict "podLabels" (dict "app" $release "redis_setup_type" "replication" "role" "replication") "dataVolume" $release "restoreArgs" (list "--append-filename=Appendonly.aof")) $known -}}
 {{- else if eq $chart "cloudpirates" -}}
 {{- $known = merge (dict "podLabels" (set $standard "app.kubernetes.io/name" "valkey") "serverConfig" "/conf/valkey.conf" "configVolume" "config" "user" 999) $known -}}
 {{- else if eq $chart "valkey-operator" -}}
