@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 
+import yaml
+
 from pod import Cluster, Image, InitFailed, MountError, Pod, enter_sandbox, load, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -28,8 +30,9 @@ class Machine:
         self.folder = folder
         self.tree = os.path.join(folder, "image.tree")
         subprocess.run([os.path.join(SOURCE, "deploy/image/fill.sh"), program, self.tree], check=True)
-        schema = subprocess.run([program, "config", "schema"], check=True, capture_output=True, text=True).stdout
-        self.serves_http = '"http"' in schema
+        # A build whose agent has no HTTP has no probes either.
+        with open(program, "rb") as file:
+            self.serves_http = b"/-/healthy" in file.read()
         self.bin = os.path.join(folder, "server-bin")
         self.servers = os.path.dirname(os.path.realpath(servers))
         os.makedirs(self.bin)
@@ -334,6 +337,7 @@ def killed_restore(machine):
         container.process.kill()
         container.process.wait()
         seen.add(mark_of(data))
+    print(f"killed {writes - 1} times, with a mark that said {sorted(map(str, seen))}")
     expect("states that were killed", seen, lambda states: "running" in states)
     expect("status", container.exit_code(), 0)
 
@@ -500,6 +504,44 @@ def changed_config(machine):
     pod.kill()
 
 
+def plain_manifests(machine):
+    """deploy/kubernetes as it is applied, but for where the repository is: a boot, a lost volume, a request."""
+    documents = load(os.path.join(SOURCE, "deploy/kubernetes/valkey.yaml"))
+
+    def find(name):
+        return next(document for document in documents if document["metadata"]["name"] == name)
+
+    data = find("keyrewind")["data"]
+    config = yaml.safe_load(data["config.yaml"])
+    config["repository"] = {"url": "file:///backups"}
+    data["config.yaml"] = yaml.safe_dump(config)
+    conf = next(document for document in documents if "valkey.conf" in document.get("data", {}))["data"]
+    conf["valkey.conf"] += "enable-debug-command local\nrepl-diskless-sync-delay 0\n"
+    spec = spec_of(documents)
+    spec["volumes"].append({"name": "backups", "persistentVolumeClaim": {"claimName": "backups"}})
+    for container in spec["initContainers"]:
+        container["volumeMounts"].append({"name": "backups", "mountPath": "/backups"})
+    folder = os.path.join(machine.folder, "plain_manifests")
+    os.makedirs(folder)
+    cluster = Cluster(folder, documents, machine.image)
+
+    pod, client, digest = filled(cluster)
+    for container in [*pod.main, *pod.sidecars()]:
+        expect(f"liveness of {container.name}", container.probe("livenessProbe"), True)
+    ending = pod.terminate()
+    expect("who ended when", (ending.order, ending.killed), (["valkey", "keyrewind"], []))
+    cluster.lose("data-valkey-0")
+    pod, client = started(cluster)
+    expect("digest", client.digest(), digest)
+    client("FLUSHALL")
+    stored(client)
+    expect("asking", keyrewind(pod, "restore", "request", "--at", "before:" + flush_of(pod)).returncode, 0)
+    pod.terminate()
+    pod, client = started(cluster)
+    expect("digest", client.digest(), digest)
+    pod.kill()
+
+
 def with_copy(documents):
     """A second repository on a volume of its own."""
     config = next(document for document in documents if document["metadata"]["name"] == "keyrewind")
@@ -637,7 +679,7 @@ class server_in:
         self.process.wait()
 
 
-TESTS = [image, first_boot, restart_with_data, lost_volume, lost_backups, store_down_at_boot, restore_request, killed_restore,
+TESTS = [image, plain_manifests, first_boot, restart_with_data, lost_volume, lost_backups, store_down_at_boot, restore_request, killed_restore,
          other_ordinal, grace_period, secret_missing, read_only_volume, wrong_uid, full_volume, changed_config, lost_bucket,
          damaged_backup, lost_key]
 
