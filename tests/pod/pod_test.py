@@ -514,6 +514,8 @@ def plain_manifests(machine):
     data = find("keyrewind")["data"]
     config = yaml.safe_load(data["config.yaml"])
     config["repository"] = {"url": "file:///backups"}
+    # Within minutes the volume is lost and a moment restored: two new histories, and a snapshot for each.
+    config["quotas"] = {"full_sync_min_interval": "0s"}
     data["config.yaml"] = yaml.safe_dump(config)
     conf = next(document for document in documents if "valkey.conf" in document.get("data", {}))["data"]
     conf["valkey.conf"] += "enable-debug-command local\nrepl-diskless-sync-delay 0\n"
