@@ -52,8 +52,8 @@ void check_label(const std::string& text) {
 void refuse_drills(const std::string& text) {
   if (!text.empty()) {
     throw Error(ErrorKind::config,
-                "drills are not available in this version; leave it empty, and run 'keyrewind "
-                "verify latest --level load' instead");
+                "drills by schedule are not available in this version; leave it empty, and run "
+                "'keyrewind drill' from cron");
   }
 }
 
@@ -272,9 +272,9 @@ std::vector<Option> upkeep_options() {
       {.path = "drills.schedule",
        .kind = Kind::text,
        .field = +[](Config& c) -> std::string& { return c.drills.schedule; },
-       .description =
-           "When the newest backup is restored for practice, as a cron. Not available in this "
-           "version: empty only.",
+       .description = "When the agent itself restores the newest backup for practice, as a cron. "
+                      "Not available "
+                      "in this version, so empty only: run 'keyrewind drill' from cron.",
        .example = "\"\"",
        .check = refuse_drills},
       {.path = "drills.server",

@@ -130,10 +130,9 @@ TEST(Parse, KnowsWhatComesLater) {
   EXPECT_THAT(mistakes(with("compaction: {schedule: '@daily'}\n")),
               ElementsAre("c.yaml:7:24: compaction.schedule: compaction is not available in this "
                           "version; leave it empty"));
-  EXPECT_THAT(
-      mistakes(with("drills: {schedule: '@daily'}\n")),
-      ElementsAre("c.yaml:7:20: drills.schedule: drills are not available in this version; "
-                  "leave it empty, and run 'keyrewind verify latest --level load' instead"));
+  EXPECT_THAT(mistakes(with("drills: {schedule: '@daily'}\n")),
+              ElementsAre("c.yaml:7:20: drills.schedule: drills by schedule are not available in "
+                          "this version; leave it empty, and run 'keyrewind drill' from cron"));
   EXPECT_THAT(mistakes(with("snapshots: {method: scan}\n")),
               ElementsAre("c.yaml:7:21: snapshots.method scan is not available in this version; it "
                           "has auto, full_sync"));
