@@ -88,6 +88,15 @@ ScheduledRun SlotKeeper::next(Timestamp now) const {
   return run;
 }
 
+void SlotKeeper::change(Schedule schedule, Timestamp now) {
+  const auto& old = schedule_.options();
+  const auto& fresh = schedule.options();
+  const bool is_same = old.cron.text() == fresh.cron.text() &&
+                       old.zone.name() == fresh.zone.name() && old.jitter == fresh.jitter;
+  done_ = is_same ? done_ : now;
+  schedule_ = std::move(schedule);
+}
+
 bool SlotKeeper::has_run(Timestamp slot) const {
   return std::binary_search(ran_.begin(), ran_.end(), slot);
 }

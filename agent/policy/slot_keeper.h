@@ -55,8 +55,9 @@ class SlotKeeper {
   /// The next run that `look` will ask for, if nothing stands in its way.
   ScheduledRun next(Timestamp now) const;
 
-  /// The configuration was loaded again: goes on by another plan of the same name.
-  void change(Schedule schedule) { schedule_ = std::move(schedule); }
+  /// The configuration was loaded again: goes on by the plan that it has now. If its times are
+  /// other ones, nothing up to `now` was missed.
+  void change(Schedule schedule, Timestamp now);
 
  private:
   bool has_run(Timestamp slot) const;

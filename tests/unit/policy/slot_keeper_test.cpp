@@ -161,12 +161,21 @@ TEST(SlotKeeper, IsNotStuckByBackupsFromTheFuture) {
   EXPECT_EQ(slots.look(at("2026-11-30T16:00"), Hindrance::none).due, Due::run);
 }
 
-TEST(SlotKeeper, GoesOnByAnotherPlan) {
-  auto slots = begin(make("0 3 * * *"), {}, at("2026-11-30T12:00"));
-  slots.change(make("*/10 * * * *"));
+TEST(SlotKeeper, GoesOnByAnotherPlanWithoutMissingAnything) {
+  auto slots = begin(make("0 3 * * *"), {at("2026-11-30T03:00:05")}, at("2026-11-30T04:00"));
+  slots.change(make("*/10 * * * *"), at("2026-11-30T12:05"));
 
-  EXPECT_EQ(slots.look(at("2026-11-30T12:05"), Hindrance::none).due, Due::nothing);
+  EXPECT_EQ(slots.look(at("2026-11-30T12:05:01"), Hindrance::none).due, Due::nothing);
   EXPECT_EQ(slots.look(at("2026-11-30T12:10"), Hindrance::none).due, Due::run);
+}
+
+TEST(SlotKeeper, LosesNoSlotWhenTheSamePlanIsLoadedAgain) {
+  const Schedule schedule = make("0 3 * * *", CatchUp::once, minutes(30));
+  const ScheduledRun run = schedule.run_of(at("2026-12-01T03:00"));
+  auto slots = begin(schedule, {}, at("2026-11-30T12:00"));
+  slots.change(schedule, run.at - seconds(1));
+
+  EXPECT_EQ(slots.look(run.at, Hindrance::none).due, Due::run);
 }
 
 TEST(SlotKeeper, CountsNoFurtherThanSense) {
@@ -177,6 +186,7 @@ TEST(SlotKeeper, CountsNoFurtherThanSense) {
 
 // Whatever the clock does: no slot runs twice within the memory, and `next` tells the truth.
 TEST(SlotKeeper, NeverRunsASlotTwiceWhateverTheClockDoes) {
+  std::size_t all = 0;
   for (unsigned seed = 1; seed <= 25; ++seed) {
     std::mt19937 random(seed);
     const auto from = [&](int min, int max) {
@@ -207,8 +217,9 @@ TEST(SlotKeeper, NeverRunsASlotTwiceWhateverTheClockDoes) {
       }
       ASSERT_GT(slots.next(now).at, now) << "seed " << seed;
     }
-    EXPECT_GE(runs.size(), 1U) << "seed " << seed;
+    all += runs.size();
   }
+  EXPECT_GT(all, 200U);
 }
 
 }  // namespace

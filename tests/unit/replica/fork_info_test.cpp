@@ -84,5 +84,26 @@ TEST(ParseForkInfo, RefusesWhatIsNoInfo) {
   }
 }
 
+class ForkInfoOnServer : public OnServer {};
+
+INSTANTIATE_TEST_SUITE_P(Servers, ForkInfoOnServer, testing::ValuesIn(test::all_servers()),
+                         [](const auto& server) { return test::to_test_name(server.param); });
+
+TEST_P(ForkInfoOnServer, IsWhatTheServerSays) {
+  RedisServer server = start({"--maxmemory", "500mb", "--maxmemory-policy", "allkeys-lru"});
+  give_history(server);
+
+  Connection connection(options_for(server), {});
+  const ForkInfo info = ask_fork_info(connection);
+
+  EXPECT_GT(info.used_memory, 500'000U);
+  EXPECT_GE(info.total_system_memory, info.used_memory);
+  EXPECT_EQ(info.max_memory, 500U << 20U);
+  EXPECT_TRUE(info.evicts);
+  EXPECT_TRUE(info.backlog_active);
+  EXPECT_GT(info.backlog_size, 0U);
+  EXPECT_FALSE(info.loading);
+}
+
 }  // namespace
 }  // namespace keyrewind::replica
