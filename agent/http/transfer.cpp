@@ -185,7 +185,10 @@ void Transfer::set_connection_options() {
   set(easy_, CURLOPT_SOCKOPTFUNCTION, &Callbacks::new_socket);
   set(easy_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options_.connect_timeout.count()));
   set(easy_, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  if (!options_.use_proxy) {
+  if (!options_.unix_socket.empty()) {
+    set(easy_, CURLOPT_UNIX_SOCKET_PATH, options_.unix_socket.c_str());
+  }
+  if (!options_.use_proxy || !options_.unix_socket.empty()) {
     set(easy_, CURLOPT_PROXY, "");
   }
   set(easy_, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));

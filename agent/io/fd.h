@@ -24,6 +24,8 @@ class Fd {
   int number() const noexcept { return number_; }
   explicit operator bool() const noexcept { return number_ >= 0; }
   void close() noexcept;
+  /// Hands it over to whoever closes it from now on.
+  int release() noexcept { return std::exchange(number_, -1); }
 
  private:
   int number_ = -1;

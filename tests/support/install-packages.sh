@@ -17,7 +17,8 @@ set -euo pipefail
 build=(
   g++ cmake ninja-build pkg-config
   libcli11-dev libcurl4-openssl-dev libfmt-dev libhiredis-dev libhowardhinnant-date-dev libisal-dev liblzf-dev
-  libpugixml-dev libspdlog-dev libssl-dev libyaml-cpp-dev libzstd-dev nlohmann-json3-dev prometheus-cpp-dev
+  libmicrohttpd-dev libpugixml-dev libspdlog-dev libssl-dev libyaml-cpp-dev libzstd-dev nlohmann-json3-dev
+  prometheus-cpp-dev
 )
 services=(
   ceph-mon ceph-osd radosgw
