@@ -65,8 +65,13 @@ Status ScriptedAgent::status() const {
 }
 
 Health ScriptedAgent::health() const {
-  return healthy ? Health{{{Health::Reason::Level::warning, "copy_behind", "a copy is behind"}}}
-                 : Health{{{Health::Reason::Level::error, "log_detached", "no log"}}};
+  Health health;
+  if (healthy) {
+    health.reasons.push_back({Health::Reason::Level::warning, "copy_behind", "a copy is behind"});
+  } else {
+    health.reasons.push_back({Health::Reason::Level::error, "log_detached", "no log"});
+  }
+  return health;
 }
 
 bool ScriptedAgent::is_ready() const {
@@ -137,12 +142,14 @@ catalog::Timeline ScriptedAgent::timeline() const {
   window.snapshots.back().commit = backup("latest").commit;
   timeline.windows = {window};
   timeline.gaps = {{.from = at(9), .until = at(10), .lineage = window.lineage, .reason = "gone"}};
-  timeline.events = {{.id = "aaaaaaaa-5",
-                      .kind = "command",
-                      .command = "FLUSHALL",
-                      .database = 0,
-                      .at = at(5),
-                      .lineage = window.lineage}};
+  catalog::TimelineEvent event;
+  event.id = "aaaaaaaa-5";
+  event.kind = "command";
+  event.command = "FLUSHALL";
+  event.database = 0;
+  event.at = at(5);
+  event.lineage = window.lineage;
+  timeline.events = {event};
   return timeline;
 }
 
