@@ -50,7 +50,7 @@ struct ClientOptions {
   std::chrono::milliseconds stall_timeout{10000};
   std::chrono::milliseconds total_timeout{0};  ///< Of one request; 0: none.
   std::string unix_socket{};  ///< Connect there, whatever host the URL names; empty: to the host.
-  bool use_proxy = true;  ///< From https_proxy, http_proxy, no_proxy, as curl reads them.
+  bool use_proxy = true;      ///< From https_proxy, http_proxy, no_proxy, as curl reads them.
   flow::RateLimit* upload_limit = nullptr;  ///< Over all clients that share it.
   flow::RateLimit* download_limit = nullptr;
 };
