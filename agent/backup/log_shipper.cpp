@@ -212,6 +212,9 @@ void LogShipper::note_durable(const std::string& lineage, std::int64_t offset, T
   if (durable_.offset_of(lineage) == offset) {
     metrics_.recoverable_until(arrived);
   }
+  if (options_.durable) {
+    options_.durable(arrived);
+  }
 }
 
 /// Nothing if the repository has no log of this lineage.

@@ -31,6 +31,8 @@ struct ShipperOptions {
   const store::Lease* lease = nullptr;
   /// Told of each segment and event that the repository has got.
   std::function<void(const std::string& object)> stored{};
+  /// Told when the newest byte that the repository has of the log had arrived.
+  std::function<void(Timestamp arrived)> durable{};
   std::chrono::milliseconds first_pause{500};  ///< Before a repository that failed is tried again …
   std::chrono::milliseconds longest_pause{10000};  ///< … growing to this.
 };

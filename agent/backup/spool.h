@@ -51,6 +51,9 @@ class Spool {
   /// A name that nobody else has and that stays with the folder: for the holder of a lease.
   const std::string& id() const noexcept { return id_; }
 
+  /// Where it is; files that are neither journals nor events are nobody's here.
+  const std::filesystem::path& folder() const noexcept { return folder_; }
+
   /// Begins a journal. The one before must have been sealed.
   void begin(const std::string& lineage, const replica::Position& position,
              std::optional<std::uint64_t> database);

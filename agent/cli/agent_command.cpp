@@ -1,11 +1,11 @@
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/config_watch.h"
+#include "cli/service_options.h"
 #include "cli/service_watch.h"
 #include "config/load.h"
-#include "config/pipeline_options.h"
-#include "config/source_options.h"
 #include "config/storage_options.h"
-#include "daemon/agent.h"
+#include "daemon/service.h"
 #include "flow/group.h"
 #include "flow/pause.h"
 #include "flow/pulse.h"
@@ -18,12 +18,15 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace keyrewind::cli {
@@ -31,19 +34,8 @@ namespace {
 
 constexpr std::chrono::seconds kMetricsInterval{5};
 
-daemon::AgentOptions to_agent_options(const config::Config& config) {
-  daemon::AgentOptions options;
-  options.source = config.source.name;
-  options.shard = config::to_shard_options(config);
-  options.pipeline = config::to_pipeline_options(config);
-  options.spool = {.dir = config.log.spool.dir, .max_bytes = config.log.spool.max_size};
-  options.segment_max_age = config.log.segment_max_age;
-  options.segment_max_bytes = config.log.segment_max_size;
-  options.full_sync_min_interval = config.quotas.full_sync_min_interval;
-  options.lease = {.enabled = config.lease.enabled, .ttl = config.lease.ttl};
-  options.allow_plaintext = config.encryption.allow_plaintext;
-  return options;
-}
+/// Between two looks at the file: a ConfigMap takes longer to arrive.
+constexpr std::chrono::seconds kConfigInterval{3};
 
 /// What the agent tells of itself, of its repositories and of its copies.
 struct Metrics {
@@ -126,98 +118,162 @@ bool needs_restart(const config::Config& before, const config::Config& after) {
          before.log.enabled != after.log.enabled ||
          before.encryption.recipients != after.encryption.recipients ||
          before.lease.enabled != after.lease.enabled || before.lease.ttl != after.lease.ttl ||
+         before.http.listen != after.http.listen || before.http.socket != after.http.socket ||
          config::repository_names(before) != config::repository_names(after);
 }
 
-void reload(const Invocation& invocation, const config::Config& running, Repositories& repositories,
-            daemon::Agent& agent, Metrics& metrics, const Clock& clock) {
-  try {
-    const config::Config config =
-        config::load(invocation.global.config_file, config::environment_of_process());
-    agent.reload(to_agent_options(config));
-    repositories.set_upload_rate(config.quotas.upload_rate);
-    set_up_logging(invocation.global, config);
-    metrics.agent.config().loaded(clock.now());
-    log::info("configuration reloaded");
-    if (needs_restart(running, config)) {
-      log::warn(
-          "part of the new configuration takes a restart: source.name, repository, copies, "
-          "encryption, lease, log.enabled, log.spool.dir, compression and limits");
-    }
-  } catch (const Error& error) {
-    metrics.agent.config().reload_failed();
-    log::error("configuration not reloaded; the old one stays", {{"error", error.what()}});
-  }
-}
+/// A running agent, and the configuration that it has.
+class RunningAgent {
+ public:
+  RunningAgent(const Invocation& invocation, config::Config config)
+      : invocation_(invocation),
+        config_at_start_(config),
+        config_(std::move(config)),
+        metrics_(config_.source.name, clock_),
+        repositories_(config_, metrics_),
+        service_(repositories_.primary(), repositories_.copies(), options_of(config_),
+                 {.config_file = config::origin(invocation.global.config_file,
+                                                config::environment_of_process()),
+                  .config = [this] { return shown_config(); },
+                  .reload = [this] { reload(); }},
+                 metrics_.agent, metrics_.copies, clock_),
+        watch_(config::origin(invocation.global.config_file, config::environment_of_process())) {}
 
-/// One line for the service manager.
-std::string describe(const metrics::AgentMetrics& metrics, const std::string& source) {
-  if (!metrics.is_active()) {
-    return fmt::format("standing by for {}", source);
+  void run(const std::string& metrics_file, Interrupt* interrupt, const std::stop_token& stop) {
+    log::info("agent started", {{"source", config_.source.name},
+                                {"address", config_.source.address},
+                                {"repository", repositories_.primary().url()},
+                                {"encrypted", repositories_.primary().encrypts()},
+                                {"copies", config_.copies.size()},
+                                {"schedules", config_.snapshots.schedules.size()},
+                                {"spool", config_.log.spool.dir}});
+    if (interrupt != nullptr) {
+      interrupt->on_hangup([this] {
+        manager_.reloading();
+        reload_quietly();
+        manager_.ready();
+      });
+    }
+    const std::stop_callback on_stop(stop, [this] { manager_.stopping(); });
+    std::stop_source end;
+    flow::Group threads(end.get_token());
+    if (!metrics_file.empty()) {
+      threads.spawn("metrics", [&](const std::stop_token& token) {
+        write_metrics_for_ever(metrics_file, metrics_, token);
+      });
+    }
+    if (manager_.listens()) {
+      threads.spawn("watchdog", [this](const std::stop_token& token) {
+        watch_service(
+            manager_, pulse_, [this] { return describe(); }, token);
+      });
+    }
+    manager_.ready();
+    threads.spawn("config", [this](const std::stop_token& token) { watch_config(token); });
+    const auto finish = [&] {
+      if (interrupt != nullptr) {
+        interrupt->on_hangup({});
+      }
+      end.request_stop();
+    };
+    try {
+      service_.run(stop);
+    } catch (...) {
+      finish();
+      throw;
+    }
+    finish();
+    threads.wait();
   }
-  return metrics.is_attached() ? fmt::format("following the log of {}", source)
-                               : fmt::format("the log of {} is not being received", source);
-}
+
+ private:
+  nlohmann::ordered_json shown_config() const {
+    const std::lock_guard lock(mutex_);
+    return nlohmann::ordered_json::parse(config::to_json(config_));
+  }
+
+  daemon::ServiceOptions options_of(const config::Config& config) {
+    daemon::ServiceOptions options = to_service_options(config);
+    options.agent.pulse = &pulse_;
+    return options;
+  }
+
+  /// One line for the service manager.
+  std::string describe() const {
+    const std::string& source = config_at_start_.source.name;
+    if (!metrics_.agent.is_active()) {
+      return fmt::format("standing by for {}", source);
+    }
+    return metrics_.agent.is_attached()
+               ? fmt::format("following the log of {}", source)
+               : fmt::format("the log of {} is not being received", source);
+  }
+
+  /// Reads the configuration again. One that is wrong is thrown, and the old one stays.
+  void reload() {
+    const std::lock_guard one_at_a_time(reloading_);
+    try {
+      config::Config config =
+          config::load(invocation_.global.config_file, config::environment_of_process());
+      service_.take_over(options_of(config));
+      repositories_.set_upload_rate(config.quotas.upload_rate);
+      set_up_logging(invocation_.global, config);
+      const std::lock_guard lock(mutex_);
+      log::info("configuration reloaded");
+      if (needs_restart(config_, config)) {
+        log::warn(
+            "part of the new configuration takes a restart: source.name, repository, copies, "
+            "encryption, lease, log.enabled, log.spool.dir, compression, http and limits");
+      }
+      config_ = std::move(config);
+    } catch (const Error& error) {
+      log::error("configuration not reloaded; the old one stays", {{"error", error.what()}});
+      service_.note_bad_config(error.what());
+      throw;
+    }
+  }
+
+  /// Where nobody waits for the outcome: it is logged, and told as a metric.
+  void reload_quietly() {
+    try {
+      reload();
+    } catch (const Error&) {
+      return;
+    }
+  }
+
+  void watch_config(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      flow::pause(kConfigInterval, stop);
+      if (!stop.stop_requested() && watch_.has_changed()) {
+        reload_quietly();
+      }
+    }
+  }
+
+  const Invocation& invocation_;
+  const SystemClock clock_;
+  const io::ServiceManager manager_ = io::ServiceManager::from_environment();
+  flow::Pulse pulse_;
+  std::mutex reloading_;  ///< Held while the configuration is read and taken over.
+  const config::Config config_at_start_;
+  mutable std::mutex mutex_;  ///< Guards config_, once it runs.
+  config::Config config_;
+  Metrics metrics_;
+  Repositories repositories_;
+  daemon::Service service_;
+  ConfigWatch watch_;
+};
 
 void run(const std::string& metrics_file, Invocation& invocation) {
-  const config::Config config = load_config(invocation.global);
+  config::Config config = load_config(invocation.global);
   if (!config.log.enabled) {
     throw Error(ErrorKind::config,
                 "log.enabled is false: an agent has nothing to do; take backups with 'keyrewind "
                 "backup'");
   }
-  const SystemClock clock;
-  Metrics metrics(config.source.name, clock);
-  metrics.agent.config().loaded(clock.now());
-  Repositories repositories(config, metrics);
-  flow::Pulse pulse;
-  daemon::AgentOptions options = to_agent_options(config);
-  options.pulse = &pulse;
-  daemon::Agent agent(repositories.primary(), repositories.copies(), options, metrics.agent,
-                      metrics.copies, clock);
-  const io::ServiceManager manager = io::ServiceManager::from_environment();
-  log::info("agent started", {{"source", config.source.name},
-                              {"address", config.source.address},
-                              {"repository", repositories.primary().url()},
-                              {"encrypted", repositories.primary().encrypts()},
-                              {"copies", config.copies.size()},
-                              {"spool", config.log.spool.dir}});
-  if (invocation.interrupt != nullptr) {
-    invocation.interrupt->on_hangup([&] {
-      manager.reloading();
-      reload(invocation, config, repositories, agent, metrics, clock);
-      manager.ready();
-    });
-  }
-  const std::stop_callback on_stop(invocation.stop, [&] { manager.stopping(); });
-  std::stop_source end_of_helpers;
-  flow::Group helpers(end_of_helpers.get_token());
-  if (manager.listens()) {
-    helpers.spawn("watchdog", [&](const std::stop_token& stop) {
-      watch_service(
-          manager, pulse, [&] { return describe(metrics.agent, config.source.name); }, stop);
-    });
-  }
-  manager.ready();
-  if (!metrics_file.empty()) {
-    helpers.spawn("metrics", [&](const std::stop_token& stop) {
-      write_metrics_for_ever(metrics_file, metrics, stop);
-    });
-  }
-  const auto finish = [&] {
-    if (invocation.interrupt != nullptr) {
-      invocation.interrupt->on_hangup({});
-    }
-    end_of_helpers.request_stop();
-  };
-  try {
-    agent.run(invocation.stop);
-  } catch (...) {
-    finish();
-    throw;
-  }
-  finish();
-  helpers.wait();
+  RunningAgent(invocation, std::move(config))
+      .run(metrics_file, invocation.interrupt, invocation.stop);
 }
 
 }  // namespace

@@ -1,10 +1,17 @@
+#include "backup/after_snapshot.h"
 #include "backup/take_backup.h"
+#include "base/log.h"
 #include "catalog/imports.h"
+#include "catalog/names.h"
+#include "catalog/repository.h"
 #include "cli/backup_result.h"
 #include "cli/commands.h"
 #include "cli/progress_display.h"
+#include "cli/service_options.h"
 #include "config/pipeline_options.h"
 #include "config/source_options.h"
+#include "daemon/fork_guard.h"
+#include "daemon/quotas.h"
 #include "io/file.h"
 #include "metrics/backup_metrics.h"
 
@@ -14,7 +21,9 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace keyrewind::cli {
@@ -22,6 +31,8 @@ namespace {
 
 struct BackupArguments {
   std::vector<std::string> labels;
+  bool final = false;
+  bool force = false;
   std::string metrics_file;
 };
 
@@ -45,6 +56,85 @@ void write_metrics(const std::string& path, const metrics::BackupRun& run) {
   file.commit(io::AtomicFile::IfExists::replace);
 }
 
+/// What the source has in the repository, in bytes; only asked for where it is bounded.
+std::uint64_t stored_bytes(const catalog::Catalog& catalog, const config::Config& config,
+                           const std::stop_token& stop) {
+  std::uint64_t bytes = 0;
+  if (config.quotas.max_stored != 0) {
+    for (const auto& object :
+         catalog.store().list(catalog::names::source(catalog.source()), stop)) {
+      bytes += object.bytes;
+    }
+  }
+  return bytes;
+}
+
+/// Throws Error(busy) if a person may not have a backup now.
+void check_limits(const catalog::Catalog& catalog, const config::Config& config, bool force,
+                  const Clock& clock, const std::stop_token& stop) {
+  const bool is_limited = config.quotas.manual_per_24h != 0 || config.quotas.max_stored != 0 ||
+                          floor_binds_people(config);
+  if (!is_limited || catalog::inspect(catalog.store(), stop) == catalog::Place::nothing) {
+    return;
+  }
+  const auto backups = catalog.list(stop);
+  daemon::check_quotas(
+      backups, stored_bytes(catalog, config, stop),
+      {.manual_per_24h = config.quotas.manual_per_24h, .max_stored = config.quotas.max_stored},
+      clock.now());
+  if (!force && floor_binds_people(config)) {
+    daemon::check_floor(backups, config.quotas.full_sync_min_interval, clock.now());
+  }
+}
+
+/// Where the server may fork: at the configured address, else at another node of the shard; for a
+/// final backup on the primary alone. Throws if nowhere.
+daemon::ForkVerdict choose_node(const config::Config& config, bool is_final, const Clock& clock,
+                                const std::stop_token& stop) {
+  const replica::ShardOptions shard = config::to_shard_options(config);
+  const daemon::ForkRules rules = to_fork_rules(config);
+  const auto among = [&](replica::ReadFrom read_from) {
+    return daemon::judge_fork(
+        replica::choose_nodes(replica::find_nodes(shard, stop), read_from, std::nullopt),
+        shard.source, rules, clock.now(), stop);
+  };
+  auto verdict = is_final ? among(replica::ReadFrom::primary)
+                          : daemon::judge_fork({{.address = shard.source.address, .info = {}}},
+                                               shard.source, rules, clock.now(), stop);
+  if (!verdict.node && !is_final) {
+    verdict = among(shard.read_from);
+  }
+  if (!verdict.node) {
+    const bool may_come = verdict.decision.act == policy::SyncDecision::Act::wait;
+    throw Error(may_come ? Side::here : Side::source,
+                may_come ? ErrorKind::busy : ErrorKind::unavailable,
+                "no full sync: " + verdict.decision.sentence);
+  }
+  log::info("full sync decided", {{"reason", verdict.decision.sentence}});
+  return verdict;
+}
+
+/// Whether the data is still what the final backup holds, as a line for people if not.
+std::optional<std::string> doubt_of_final(const catalog::Catalog& catalog,
+                                          const catalog::Commit& commit,
+                                          const replica::SourceOptions& node,
+                                          const std::stop_token& stop) {
+  const catalog::Manifest manifest = catalog.manifest(commit, stop);
+  const catalog::Snapshot& snapshot = manifest.snapshots.front();
+  const auto after = backup::look_after_snapshot(node, {snapshot.replid, snapshot.offset}, stop);
+  if (!after) {
+    return "whether writes came after this final backup cannot be told; the primary has no stream "
+           "from there on";
+  }
+  if (!after->is_quiet) {
+    return fmt::format(
+        "writes came after this final backup: it ends at offset {}, and the primary is at {}; stop "
+        "the writers and take it again",
+        snapshot.offset, after->offset);
+  }
+  return std::nullopt;
+}
+
 void run(const BackupArguments& arguments, Invocation& invocation) {
   Repository repository(invocation.global);
   const config::Config& config = repository.config();
@@ -52,17 +142,29 @@ void run(const BackupArguments& arguments, Invocation& invocation) {
   metrics::BackupRun run{.source = config.source.name, .attempted = clock.now()};
   try {
     backup::BackupOptions options;
-    options.source = config::to_source_options(config);
+    check_limits(repository.catalog(), config, arguments.force, clock, invocation.stop);
+    const daemon::ForkVerdict verdict =
+        choose_node(config, arguments.final, clock, invocation.stop);
+    options.source = replica::options_for(config::to_source_options(config), *verdict.node);
+    options.origin = {.trigger =
+                          arguments.final ? catalog::Trigger::final : catalog::Trigger::manual};
+    options.decision = verdict.decision.sentence;
     options.pipeline = config::to_pipeline_options(config);
     options.labels = parse_labels(arguments.labels);
     options.allow_plaintext = config.encryption.allow_plaintext;
     warn_of_races(repository.catalog().store(), invocation.stop);
 
     Progress progress;
-    const auto result = [&] {
+    auto result = [&] {
       const ProgressDisplay display("backup", progress, invocation.global);
       return backup::take_backup(repository.catalog(), options, clock, progress, invocation.stop);
     }();
+    if (arguments.final) {
+      if (auto doubt = doubt_of_final(repository.catalog(), result.commit, options.source,
+                                      invocation.stop)) {
+        result.warnings.push_back(std::move(*doubt));
+      }
+    }
     const catalog::Commit& commit = result.commit;
     run.result = metrics::RunResult::success;
     run.opaque = commit.opaque;
@@ -90,6 +192,11 @@ void add_backup_command(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<BackupArguments>();
   auto* command = app.add_subcommand("backup", "Take a backup now");
   add_label_option(*command, arguments->labels);
+  command->add_flag("--final", arguments->final,
+                    "The last one of a source that is about to go: from the primary, and says "
+                    "whether writes came after it");
+  command->add_flag("--force", arguments->force,
+                    "Even if the last full sync is younger than quotas.full_sync_min_interval");
   command->add_option("--metrics-file", arguments->metrics_file,
                       "Write the outcome there for node_exporter's textfile collector");
   command->callback([arguments, &invocation] { run(*arguments, invocation); });

@@ -47,15 +47,29 @@ std::string host_name() {
 
 class Agent::Work {
  public:
-  Work(store::ObjectStore& store, AgentOptions options, metrics::AgentMetrics& metrics,
-       const Clock& clock)
+  Work(store::ObjectStore& store, AgentOptions options, AgentLinks links,
+       metrics::AgentMetrics& metrics, const Clock& clock)
       : store_(store),
+        links_(std::move(links)),
         metrics_(metrics),
         clock_(clock),
         options_(std::move(options)),
         catalog_(store, options_.source),
         spool_(options_.spool, options_.source, kOnlyShard),
-        events_(spool_, clock) {}
+        events_(spool_, clock) {
+    links_.seen.change([&](Observations::Seen& seen) {
+      seen.detached_since = clock_.now();
+      seen.detached_why = "it has not been attached yet";
+    });
+  }
+
+  void note(const std::string& kind, const std::string& detail) {
+    if (const auto tail = spool_.tail()) {
+      events_.note(kind, tail->lineage, tail->position.offset, detail);
+    }
+  }
+
+  const std::filesystem::path& folder() const noexcept { return spool_.folder(); }
 
   void add_copy(const AgentCopy& copy, metrics::CopyMetrics& metrics) {
     copiers_.push_back(std::make_unique<Copier>(
@@ -89,6 +103,7 @@ class Agent::Work {
     options_.spool.max_bytes = options.spool.max_bytes;
     options_.shard = options.shard;
     options_.full_sync_min_interval = options.full_sync_min_interval;
+    options_.fork = options.fork;
     if (term_ != nullptr) {
       term_->reload(options_);
     }
@@ -150,6 +165,7 @@ class Agent::Work {
       if (state == store::LeaseState::others &&
           std::exchange(standing_by_for, lease.holder()) != lease.holder()) {
         log::info("standing by; another agent has the lease", {{"holder", lease.holder()}});
+        show_role(api::Status::Agent::Role::standby, lease.holder());
       }
       lease.wait_while(state, milliseconds(500), stop);
     }
@@ -168,16 +184,21 @@ class Agent::Work {
               .lease = lease,
               .metrics = metrics_,
               .clock = clock_,
+              .desk = links_.desk,
+              .tasks = links_.tasks,
+              .guard = links_.guard,
+              .seen = links_.seen,
               .log_stored =
                   [this](const std::string& object) {
                     for_each_copier([&](Copier& copier) { copier.notify_log(object); });
                   },
-              .backup_stored =
-                  [this] { for_each_copier([](Copier& copier) { copier.notify_backup(); }); }},
+              .backup_ended = [this](const SnapshotTaker::Outcome& outcome) { tell(outcome); },
+              .gap = links_.gap},
           options_);
       term_ = &*term;
     }
     metrics_.active(true);
+    show_role(api::Status::Agent::Role::active, "");
     for_each_copier([](Copier& copier) { copier.start(); });
     if (lease != nullptr) {
       log::info("lease taken", {{"generation", lease->generation()}});
@@ -201,6 +222,22 @@ class Agent::Work {
     }
   }
 
+  void show_role(api::Status::Agent::Role role, const std::string& holder) {
+    links_.seen.change([&](Observations::Seen& seen) {
+      seen.status.agent.role = role;
+      seen.status.agent.holder = holder;
+    });
+  }
+
+  void tell(const SnapshotTaker::Outcome& outcome) {
+    if (!outcome.error) {
+      for_each_copier([](Copier& copier) { copier.notify_backup(); });
+    }
+    if (links_.backup_ended) {
+      links_.backup_ended(outcome);
+    }
+  }
+
   /// What was stored at the very end goes into the copies, too, if they take it quickly.
   void finish_copies() {
     const flow::TimeLimit limit(options_.shutdown_patience / 2);
@@ -217,6 +254,9 @@ class Agent::Work {
   void note_loss(const store::Lease& lease) {
     metrics_.lease_lost();
     log::error("lease lost; standing by", {{"holder", lease.holder()}});
+    if (links_.lease_lost) {
+      links_.lease_lost(lease.holder());
+    }
     if (const auto tail = spool_.tail()) {
       events_.note("lease_lost", tail->lineage, tail->position.offset,
                    fmt::format("{} has taken the lease over", lease.holder()));
@@ -230,6 +270,7 @@ class Agent::Work {
   }
 
   store::ObjectStore& store_;
+  const AgentLinks links_;
   metrics::AgentMetrics& metrics_;
   const Clock& clock_;
 
@@ -244,13 +285,14 @@ class Agent::Work {
   std::string last_failure_;
 };
 
-Agent::Agent(store::ObjectStore& store, AgentOptions options, metrics::AgentMetrics& metrics,
-             const Clock& clock)
-    : work_(std::make_unique<Work>(store, std::move(options), metrics, clock)) {}
+Agent::Agent(store::ObjectStore& store, AgentOptions options, AgentLinks links,
+             metrics::AgentMetrics& metrics, const Clock& clock)
+    : work_(std::make_unique<Work>(store, std::move(options), std::move(links), metrics, clock)) {}
 
 Agent::Agent(store::ObjectStore& store, const std::vector<AgentCopy>& copies, AgentOptions options,
-             metrics::AgentMetrics& metrics, metrics::CopyMetrics& copy_metrics, const Clock& clock)
-    : Agent(store, std::move(options), metrics, clock) {
+             AgentLinks links, metrics::AgentMetrics& metrics, metrics::CopyMetrics& copy_metrics,
+             const Clock& clock)
+    : Agent(store, std::move(options), std::move(links), metrics, clock) {
   for (const AgentCopy& copy : copies) {
     work_->add_copy(copy, copy_metrics);
   }
@@ -264,6 +306,14 @@ void Agent::run(std::stop_token stop) {
 
 void Agent::reload(const AgentOptions& options) {
   work_->reload(options);
+}
+
+void Agent::note(const std::string& kind, const std::string& detail) {
+  work_->note(kind, detail);
+}
+
+const std::filesystem::path& Agent::folder() const noexcept {
+  return work_->folder();
 }
 
 }  // namespace keyrewind::daemon

@@ -2,6 +2,7 @@
 
 #include "backup/snapshot_upload.h"
 #include "backup/spool.h"
+#include "daemon/fork_guard.h"
 #include "flow/pulse.h"
 #include "replica/nodes.h"
 
@@ -23,6 +24,7 @@ struct AgentOptions {
   std::chrono::milliseconds segment_max_age{10000};
   std::uint64_t segment_max_bytes = 64U << 20U;
   std::chrono::milliseconds full_sync_min_interval{600000};
+  ForkRules fork{};
 
   /// By which several agents of one shard agree who writes; without it there must be just one.
   struct Lease {

@@ -4,9 +4,12 @@
 #include "backup/snapshot_upload.h"
 #include "base/clock.h"
 #include "catalog/catalog.h"
+#include "daemon/backup_desk.h"
 #include "daemon/event_notes.h"
+#include "daemon/fork_guard.h"
 #include "daemon/place.h"
 #include "daemon/snapshot_taker.h"
+#include "daemon/tasks.h"
 #include "metrics/agent_metrics.h"
 #include "replica/nodes.h"
 
@@ -19,8 +22,9 @@
 
 namespace keyrewind::daemon {
 
-/// Sees to it that a lineage has a snapshot that its log begins with, tells the durable point when
-/// it has, and keeps the server from being asked for one too often.
+/// Sees to it that a lineage has a snapshot that its log begins with, and that those are taken that
+/// are asked for: one at a time. Tells the durable point when a lineage has one, and keeps the
+/// server from being asked too often, or when a fork could hurt it.
 ///
 /// Two threads use it, never at the same time: the one that decides where the log is read, and the
 /// one that watches the shard meanwhile.
@@ -32,12 +36,16 @@ class BaseKeeper {
     backup::PipelineOptions pipeline;
     bool allow_plaintext = false;
     std::chrono::milliseconds min_interval{600000};  ///< The floor between two full syncs.
+    ForkRules fork{};
   };
 
-  /// The arguments must outlive the keeper. `stored` is told of each backup.
+  /// Hears how each backup ended, whoever wanted it.
+  using Ended = std::function<void(const SnapshotTaker::Outcome&)>;
+
+  /// The arguments must outlive the keeper.
   BaseKeeper(catalog::Catalog& catalog, const std::string& shard, EventNotes& events,
-             backup::DurablePoint& durable, metrics::AgentMetrics& metrics, const Clock& clock,
-             std::function<void()> stored);
+             BackupDesk& desk, Tasks& tasks, ForkGuard& guard, backup::DurablePoint& durable,
+             metrics::AgentMetrics& metrics, const Clock& clock, Ended ended);
 
   /// Whether the floor allows a full sync now, backups of other runs included. If not, the first
   /// time, it is logged and noted as an event of `place`, if there is one. Throws
@@ -52,18 +60,27 @@ class BaseKeeper {
   /// Tells that the log is read at `place` now.
   void follow(const Place& place);
 
-  /// To be called every few seconds: takes a snapshot of the lineage at `place` if it has none, and
-  /// again after a failure.
+  /// To be called every few seconds, and when the desk has news: takes a snapshot of the lineage at
+  /// `place` if it has none, and again after a failure; and the backup that the desk wants.
   void see_to_it(const replica::Shard& shard, const Options& options, const Place& place,
                  std::stop_token stop);
 
-  void stop() { taker_.stop(); }
+  /// Ends what is running, and the outcome is told.
+  void stop();
 
  private:
   enum class Base { there, missing, unknown };
 
-  void start(const replica::Shard& shard, const Options& options, SnapshotTaker::Target target);
+  enum class Begun { yes, not_now };
+
+  Begun start(const replica::Shard& shard, const Options& options, const BackupWish& wish,
+              SnapshotTaker::Target target, const std::stop_token& stop);
+  void serve(const replica::Shard& shard, const Options& options, const Place& place,
+             const std::stop_token& stop);
+  void note_not_begun(const ForkVerdict& verdict);
   void note_outcome();
+  void finish_final(const replica::Shard& shard, const Place& place);
+  void tell(const SnapshotTaker::Outcome& outcome);
   std::optional<std::chrono::milliseconds> since_last_sync(std::stop_token stop) const;
 
   catalog::Catalog& catalog_;
@@ -72,8 +89,18 @@ class BaseKeeper {
   backup::DurablePoint& durable_;
   metrics::AgentMetrics& metrics_;
   const Clock& clock_;
-  const std::function<void()> stored_;
+  BackupDesk& desk_;
+  Tasks& tasks_;
+  ForkGuard& guard_;
+  const Ended ended_;
   SnapshotTaker taker_;
+  /// A final backup whose log is not stored to its end yet.
+  struct Final {
+    SnapshotTaker::Outcome outcome;
+    std::chrono::steady_clock::time_point since{};
+  };
+
+  std::optional<Final> final_;
   std::string lineage_;  ///< That is followed.
   Base base_ = Base::unknown;
   bool deferred_ = false;

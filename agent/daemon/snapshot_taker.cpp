@@ -31,14 +31,20 @@ void SnapshotTaker::start(backup::BackupOptions options, Target target) {
 
 void SnapshotTaker::take(backup::BackupOptions options, const Target& target,
                          const std::stop_token& stop) {
-  Outcome outcome;
+  Outcome outcome{.origin = options.origin, .job = target.job, .attempted = clock_.now()};
+  std::stop_source end;
+  const std::stop_callback on_stop(stop, [&] { end.request_stop(); });
+  const std::stop_callback on_cancel(target.job ? target.job->stop_token() : std::stop_token(),
+                                     [&] { end.request_stop(); });
   options.on_position = [&](const replica::Position& position) {
-    outcome.lineage = on_position(target, position, stop);
+    outcome.lineage = on_position(target, position, end.get_token());
     return outcome.lineage;
   };
-  Progress progress;
+  Progress unseen;
+  Progress& progress = target.job ? target.job->progress() : unseen;
   try {
-    outcome.backup = backup::take_backup(catalog_, options, clock_, progress, stop).commit.id;
+    outcome.result = backup::take_backup(catalog_, options, clock_, progress, end.get_token());
+    outcome.backup = outcome.result->commit.id;
     if (!target.lineage || *target.lineage == outcome.lineage) {
       durable_.has_base(outcome.lineage);
     }
@@ -47,11 +53,16 @@ void SnapshotTaker::take(backup::BackupOptions options, const Target& target,
   } catch (const std::exception& error) {
     outcome.error = Error(ErrorKind::internal, error.what());
   }
-  const std::lock_guard lock(mutex_);
-  running_ = false;
-  failure_ = outcome.error;
-  outcome_ = std::move(outcome);
-  changed_.notify_all();
+  {
+    const std::lock_guard lock(mutex_);
+    running_ = false;
+    failure_ = outcome.error;
+    outcome_ = std::move(outcome);
+    changed_.notify_all();
+  }
+  if (ended_) {
+    ended_();
+  }
 }
 
 std::string SnapshotTaker::on_position(const Target& target, const replica::Position& position,

@@ -6,17 +6,21 @@
 #include "base/error.h"
 #include "catalog/catalog.h"
 #include "daemon/place.h"
+#include "daemon/tasks.h"
 #include "metrics/agent_metrics.h"
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace keyrewind::daemon {
 
@@ -35,8 +39,12 @@ class SnapshotTaker {
   struct Target {
     std::optional<std::string> lineage;  ///< Nothing: it begins a new one …
     std::set<std::string> taken;         ///< … with another name than these and the repository's.
-    std::string replid;  ///< That the lineage goes by; under another it is no part of it.
+    std::string replid;          ///< That the lineage goes by; under another it is no part of it.
+    std::shared_ptr<Job> job{};  ///< That this is: told how far it has come, asked whether to stop.
   };
+
+  /// Calls `ended` from the taker's thread whenever one has ended. To be set before the first.
+  void on_end(std::function<void()> ended) { ended_ = std::move(ended); }
 
   /// Begins one. Must not be called while one is running.
   void start(backup::BackupOptions options, Target target);
@@ -50,9 +58,15 @@ class SnapshotTaker {
 
   /// How the last one ended, once: nothing if none has ended since the last call.
   struct Outcome {
-    std::optional<Error> error;  ///< Nothing: it is available.
-    std::string backup;          ///< Its id, if it is.
-    std::string lineage;
+    std::optional<Error> error{};  ///< Nothing: it is available.
+    std::string backup{};          ///< Its id, if it is.
+    std::string lineage{};
+    std::optional<backup::BackupResult> result{};  ///< If it is.
+    catalog::Origin origin{};
+    std::shared_ptr<Job> job{};
+    Timestamp attempted{};
+    /// Of a final one: the last offset of the primary, up to which the log is stored, too.
+    std::optional<std::int64_t> final_offset{};
   };
   std::optional<Outcome> take_outcome();
 
@@ -72,6 +86,7 @@ class SnapshotTaker {
   backup::DurablePoint& durable_;
   metrics::AgentMetrics& metrics_;
   const Clock& clock_;
+  std::function<void()> ended_;
 
   mutable std::mutex mutex_;
   mutable std::condition_variable_any changed_;

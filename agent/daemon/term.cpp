@@ -44,6 +44,10 @@ constexpr std::chrono::seconds kLongestTurn{20};
 /// A stream that is malformed at the same offset so often is not going to get better.
 constexpr int kMalformedTries = 3;
 
+/// How long somebody who wants a backup is let hope that one can be begun.
+constexpr milliseconds kBackupPatience = std::chrono::minutes(15);
+constexpr milliseconds kDetachedPatience = std::chrono::minutes(1);
+
 /// Where the log goes on, as the control loop and the shipper agree on it. Any thread.
 class CurrentPlace {
  public:
@@ -110,6 +114,10 @@ class Term::Work {
         lease_(context.lease),
         metrics_(context.metrics),
         clock_(context.clock),
+        desk_(context.desk),
+        seen_(context.seen),
+        backup_ended_(context.backup_ended),
+        on_gap_(context.gap),
         options_(std::move(options)),
         catalog_(store_, options_.source),
         shipper_(store_, spool_, durable_,
@@ -118,9 +126,14 @@ class Term::Work {
                   .compression_level = options_.pipeline.compression_level,
                   .allow_plaintext = options_.allow_plaintext,
                   .lease = lease_,
-                  .stored = context.log_stored},
+                  .stored = context.log_stored,
+                  .durable =
+                      [this](Timestamp arrived) {
+                        seen_.change([&](auto& seen) { seen.durable_arrived = arrived; });
+                      }},
                  metrics_, clock_),
-        bases_(catalog_, kOnlyShard, events_, durable_, metrics_, clock_, context.backup_stored) {
+        bases_(catalog_, kOnlyShard, events_, desk_, context.tasks, context.guard, durable_,
+               metrics_, clock_, context.backup_ended) {
     reload(options_);
     shipper_.on_break([this](const std::string& lineage) { place_.give_up(lineage); });
   }
@@ -183,6 +196,7 @@ class Term::Work {
     const std::lock_guard lock(mutex_);
     options_.shard = options.shard;
     options_.full_sync_min_interval = options.full_sync_min_interval;
+    options_.fork = options.fork;
   }
 
  private:
@@ -213,7 +227,8 @@ class Term::Work {
     return {.shard = options.shard,
             .pipeline = options.pipeline,
             .allow_plaintext = options.allow_plaintext,
-            .min_interval = options.full_sync_min_interval};
+            .min_interval = options.full_sync_min_interval,
+            .fork = options.fork};
   }
 
   /// The control loop: everything that fails is tried again, with growing pauses.
@@ -234,6 +249,7 @@ class Term::Work {
         if (error.side() == Side::here && error.kind() == ErrorKind::config) {
           throw;
         }
+        note_not_attached(error);
         if (std::exchange(last_failure, error.what()) != error.what()) {
           log::warn("log not attached", {{"error", error.what()}});
         }
@@ -243,6 +259,16 @@ class Term::Work {
       }
       flow::pause(next_pause, stop);
       next_pause = std::min(next_pause * 2, kLongestPause);
+    }
+  }
+
+  void note_not_attached(const Error& error) {
+    note_detached(error.what());
+    if (error.side() == Side::source) {
+      seen_.change([&](Observations::Seen& seen) {
+        seen.status.source.up = false;
+        seen.status.source.error = error.what();
+      });
     }
   }
 
@@ -442,6 +468,15 @@ class Term::Work {
       place_.set(place);
     }
     metrics_.attached();
+    seen_.change([&](Observations::Seen& seen) {
+      seen.detached_since.reset();
+      seen.detached_why.clear();
+      seen.status.log.attached = true;
+      seen.status.source.up = true;
+      seen.status.source.error.clear();
+      seen.status.source.node = replica::to_string(node);
+      seen.status.source.server = rdb::to_string(stream.greeting().server);
+    });
     const bool failover = stream.replid() != place.position.replid;
     if (failover) {
       metrics_.failover();
@@ -454,6 +489,7 @@ class Term::Work {
 
   void note_lost(const Error& error) {
     metrics_.detached(reason_of(error));
+    note_detached(error.what());
     if (const auto tail = spool_.tail()) {
       place_.advance(*tail);
     }
@@ -478,6 +514,7 @@ class Term::Work {
   /// At the bound of the spool the server is left alone until half of it is free.
   void let_spool_drain(const std::stop_token& stop) {
     metrics_.detached(metrics::Detachment::spool_full);
+    note_detached("the spool is full");
     log::error("spool is full; log detached until the repository takes it",
                {{"spool_bytes", spool_.bytes()}, {"max_bytes", spool_.max_bytes()}});
     if (const auto place = place_.get()) {
@@ -498,6 +535,7 @@ class Term::Work {
     while (!stop.stop_requested() && !place_.is_given_up()) {
       const AgentOptions options = current_options();
       if (const auto shard = look_quietly(options, stop)) {
+        note_node(*shard, node);
         const NodeFault fault = judge.consider(*shard, {place.position.replid, received_});
         if (fault != NodeFault::none) {
           return fault;
@@ -506,7 +544,7 @@ class Term::Work {
           see_to_base(*shard, options, place, last_failure, stop);
         }
       }
-      flow::pause(options.watch_interval, stop);
+      desk_.wait(options.watch_interval, stop);
     }
     return NodeFault::none;
   }
@@ -571,11 +609,14 @@ class Term::Work {
                                                         {"offset", before.position.offset},
                                                         {"new_lineage", after.lineage},
                                                         {"new_offset", after.position.offset}});
-    events_.note("gap", before.lineage, before.position.offset,
-                 fmt::format("no server has the stream from offset {} of {} any more; lineage {} "
-                             "begins at offset {}",
-                             before.position.offset, before.position.replid, after.lineage,
-                             after.position.offset));
+    const std::string detail = fmt::format(
+        "no server has the stream from offset {} of {} any more; lineage {} begins at "
+        "offset {}",
+        before.position.offset, before.position.replid, after.lineage, after.position.offset);
+    events_.note("gap", before.lineage, before.position.offset, detail);
+    if (on_gap_) {
+      on_gap_(detail);
+    }
   }
 
   void merge_for_ever(const std::stop_token& stop) {
@@ -610,8 +651,78 @@ class Term::Work {
   void measure_for_ever(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
       metrics_.spool(spool_.bytes(), spool_.max_bytes());
+      note_log();
+      give_up_backup();
       flow::pause(milliseconds(1000), stop);
     }
+  }
+
+  void note_log() {
+    const auto place = place_.get();
+    seen_.change([&](Observations::Seen& seen) {
+      api::Status::Log& log = seen.status.log;
+      log.lineage = place ? place->lineage : "";
+      log.received_offset = received_;
+      log.durable_offset = place ? durable_.offset_of(place->lineage) : 0;
+      log.lag_bytes = static_cast<std::uint64_t>(
+          std::max<std::int64_t>(log.received_offset - log.durable_offset, 0));
+      log.spool_bytes = spool_.bytes();
+      log.spool_limit_bytes = spool_.max_bytes();
+    });
+  }
+
+  /// The node that is read, as the shard shows it.
+  void note_node(const replica::Shard& shard, const replica::Address& address) {
+    const auto node = std::ranges::find_if(
+        shard.nodes, [&](const replica::Node& other) { return other.address == address; });
+    seen_.change([&](Observations::Seen& seen) {
+      seen.status.source.up = true;
+      seen.status.source.error.clear();
+      if (node != shard.nodes.end()) {
+        const bool is_primary = node->info.role == replica::ReplicationInfo::Role::primary;
+        seen.status.source.role = is_primary ? "primary" : "replica";
+      }
+    });
+  }
+
+  void note_detached(const std::string& why) {
+    seen_.change([&](Observations::Seen& seen) {
+      seen.status.log.attached = false;
+      if (!seen.detached_since) {
+        seen.detached_since = clock_.now();
+      }
+      seen.detached_why = why;
+    });
+  }
+
+  /// Nobody can take it while the log is not attached: who asked should know in the end.
+  void give_up_backup() {
+    const AgentOptions options = current_options();
+    const auto wish = desk_.give_up(seen_.get().status.log.attached
+                                        ? kBackupPatience + options.full_sync_min_interval
+                                        : kDetachedPatience);
+    if (!wish || !backup_ended_) {
+      return;
+    }
+    const bool is_cancelled = wish->job && wish->job->stop_token().stop_requested();
+    const std::string why = bases_why();
+    backup_ended_({.error = is_cancelled ? Error(ErrorKind::cancelled, "cancelled")
+                                         : Error(Side::source, ErrorKind::unavailable, why),
+                   .backup = {},
+                   .lineage = {},
+                   .origin = wish->origin,
+                   .job = wish->job,
+                   .attempted = clock_.now()});
+  }
+
+  /// Why no backup could be begun.
+  std::string bases_why() const {
+    const Observations::Seen seen = seen_.get();
+    if (!seen.status.log.attached) {
+      return "the log is not attached, so nothing can be backed up: " + seen.detached_why;
+    }
+    return seen.status.guard ? "no full sync may be done: " + seen.status.guard->reason
+                             : "no full sync may be done yet";
   }
 
   store::ObjectStore& store_;
@@ -620,6 +731,10 @@ class Term::Work {
   const store::Lease* const lease_;
   metrics::AgentMetrics& metrics_;
   const Clock& clock_;
+  BackupDesk& desk_;
+  Observations& seen_;
+  const BaseKeeper::Ended backup_ended_;
+  const std::function<void(const std::string&)> on_gap_;
 
   mutable std::mutex mutex_;  ///< Guards options_.
   AgentOptions options_;

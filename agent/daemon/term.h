@@ -3,7 +3,12 @@
 #include "backup/spool.h"
 #include "base/clock.h"
 #include "daemon/agent_options.h"
+#include "daemon/backup_desk.h"
+#include "daemon/base_keeper.h"
 #include "daemon/event_notes.h"
+#include "daemon/fork_guard.h"
+#include "daemon/observations.h"
+#include "daemon/tasks.h"
 #include "metrics/agent_metrics.h"
 #include "store/lease.h"
 #include "store/object_store.h"
@@ -23,9 +28,14 @@ struct TermContext {
   const store::Lease* lease;  ///< Nullptr: there is none, and one term for ever.
   metrics::AgentMetrics& metrics;
   const Clock& clock;
-  /// Told of each segment and event that the repository has got, and of each backup; by any thread.
+  BackupDesk& desk;
+  Tasks& tasks;
+  ForkGuard& guard;
+  Observations& seen;
+  /// Told of each segment and event that the repository has got, by any thread.
   std::function<void(const std::string& object)> log_stored{};
-  std::function<void()> backup_stored{};
+  BaseKeeper::Ended backup_ended{};
+  std::function<void(const std::string& detail)> gap{};  ///< The log has one.
 };
 
 /// A term of office: the time in which an agent reads and stores the log of a shard, until somebody
@@ -33,7 +43,8 @@ struct TermContext {
 /// not answer, it reads on into the spool and stores nothing.
 ///
 /// Its threads: the one that calls `run` decides where the log is read and reads it; others write
-/// the spool, ship it, merge segments, watch the shard and take snapshots.
+/// the spool, ship it, merge segments, watch the shard and take snapshots. Backups are what the
+/// desk is asked for.
 class Term {
  public:
   Term(const TermContext& context, AgentOptions options);

@@ -72,7 +72,9 @@ class AgentHere {
     options.watch_interval = std::chrono::milliseconds(200);
     options.merge_interval = std::chrono::milliseconds(300);
     options.lease.ttl = kLeaseTime;
-    agent_.emplace(store_, options, metrics_, clock_);
+    agent_.emplace(store_, options,
+                   daemon::AgentLinks{.desk = desk_, .tasks = tasks_, .guard = guard_, .seen = seen_},
+                   metrics_, clock_);
     thread_ = std::jthread([this](const std::stop_token& stop) {
       try {
         agent_->run(stop);
@@ -110,6 +112,10 @@ class AgentHere {
   std::unique_ptr<store::ObjectStore> repository_;
   FaultyStore store_;
   metrics::AgentMetrics metrics_;
+  daemon::Observations seen_;
+  daemon::Tasks tasks_{clock_};
+  daemon::BackupDesk desk_;
+  daemon::ForkGuard guard_{seen_, metrics_, clock_};
   std::optional<daemon::Agent> agent_;
   std::string end_;
   std::jthread thread_;

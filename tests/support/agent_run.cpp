@@ -16,7 +16,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-std::string yaml_of(const AgentSetup& setup, const std::filesystem::path& spool) {
+std::string yaml_of(const AgentSetup& setup, const std::filesystem::path& spool,
+                    const std::filesystem::path& socket) {
   return fmt::format(
       "log:\n"
       "  segment_max_age: {}\n"
@@ -26,9 +27,12 @@ std::string yaml_of(const AgentSetup& setup, const std::filesystem::path& spool)
       "    max_size: {}\n"
       "quotas:\n"
       "  full_sync_min_interval: {}\n"
+      "http:\n"
+      "  listen: '{}'\n"
+      "  socket: {}\n"
       "{}\n",
       setup.segment_max_age, setup.segment_max_size, spool.string(), setup.spool_max_size,
-      setup.full_sync_min_interval, setup.more);
+      setup.full_sync_min_interval, setup.listen, socket.string(), setup.more);
 }
 
 }  // namespace
@@ -56,7 +60,7 @@ void AgentRun::configure(const std::string& address, const AgentSetup& setup) {
                   "  address: {}\n"
                   "  read_from: {}\n"
                   "{}{}",
-                  address, setup.read_from, user_.store().yaml(), yaml_of(setup, spool())));
+                  address, setup.read_from, user_.store().yaml(), yaml_of(setup, spool(), socket())));
 }
 
 void AgentRun::start(const std::vector<std::pair<std::string, std::string>>& env) {

@@ -28,7 +28,8 @@ struct AgentSetup {
   std::string spool_max_size = "2GiB";
   std::string full_sync_min_interval = "0s";
   std::string read_from = "replica_preferred";
-  std::string more = {};  ///< Further YAML, at the top level.
+  std::string listen = "";  ///< http.listen; the socket is `socket()`.
+  std::string more = {};    ///< Further YAML, at the top level.
 };
 
 /// `keyrewind agent` as a user runs it, started and ended any number of times on one repository and
@@ -43,6 +44,7 @@ class AgentRun {
   /// What is changed of it holds from the next `configure` on.
   TestRepository& store() noexcept { return user_.store(); }
   std::filesystem::path spool() const { return user_.folder() / "spool"; }
+  std::filesystem::path socket() const { return user_.folder() / "agent.sock"; }
 
   /// Another configuration for the next start or reload.
   void configure(const std::string& address, const AgentSetup& setup);

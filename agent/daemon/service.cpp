@@ -1,0 +1,533 @@
+#include "daemon/service.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "daemon/backup_accounts.h"
+#include "daemon/backup_desk.h"
+#include "daemon/fork_guard.h"
+#include "daemon/health.h"
+#include "daemon/observations.h"
+#include "daemon/quotas.h"
+#include "daemon/repository_watch.h"
+#include "daemon/tasks.h"
+#include "daemon/verify_runs.h"
+#include "flow/group.h"
+#include "flow/pause.h"
+#include "flow/time_limit.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+namespace keyrewind::daemon {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+using Role = api::Status::Agent::Role;
+
+/// Who asks over HTTP is not let wait longer for a repository.
+constexpr milliseconds kAskingPatience{8000};
+
+/// Between two looks at what time has brought.
+constexpr milliseconds kTick{1000};
+
+/// Health and what is shown of schedules need not be newer.
+constexpr int kTicksPerReview = 5;
+
+std::vector<WatchedRepository> watched(store::ObjectStore& store,
+                                       const std::vector<AgentCopy>& copies) {
+  std::vector<WatchedRepository> all{{"primary", store}};
+  for (const AgentCopy& copy : copies) {
+    all.push_back({copy.name, copy.store});
+  }
+  return all;
+}
+
+bool fits(const catalog::Commit& commit, const api::BackupFilter& filter) {
+  return (!filter.since || commit.created >= *filter.since) &&
+         (!filter.until || commit.created <= *filter.until) &&
+         std::ranges::all_of(filter.labels, [&](const auto& label) {
+           const auto found = commit.labels.find(label.first);
+           return found != commit.labels.end() && found->second == label.second;
+         });
+}
+
+}  // namespace
+
+class Service::Work {
+ public:
+  Work(store::ObjectStore& store, const std::vector<AgentCopy>& copies, ServiceOptions options,
+       ServiceLinks links, metrics::AgentMetrics& metrics, metrics::CopyMetrics& copy_metrics,
+       const Clock& clock)
+      : links_(std::move(links)),
+        metrics_(metrics),
+        clock_(clock),
+        options_(std::move(options)),
+        catalog_(store, options_.agent.source),
+        tasks_(clock),
+        guard_(seen_, metrics, clock),
+        notifier_([this] { return health().is_healthy(); },
+                  [this](Notifier::Kind kind, bool succeeded) {
+                    metrics_.notifications().sent(kind == Notifier::Kind::webhook
+                                                      ? metrics::NotificationKind::webhook
+                                                      : metrics::NotificationKind::heartbeat,
+                                                  succeeded);
+                  },
+                  clock),
+        watch_(watched(store, copies), options_.agent.source, seen_, metrics, clock),
+        agent_(store, copies, options_.agent,
+               {.desk = desk_,
+                .tasks = tasks_,
+                .guard = guard_,
+                .seen = seen_,
+                .backup_ended =
+                    [this](const SnapshotTaker::Outcome& outcome) { backup_ended(outcome); },
+                .gap = [this](const std::string& detail) { notifier_.tell(Occasion::gap, detail); },
+                .lease_lost =
+                    [this](const std::string& holder) {
+                      notifier_.tell(Occasion::lease_lost,
+                                     "this agent has lost its lease to " + holder);
+                    }},
+               metrics, copy_metrics, clock),
+        scheduler_(agent_.folder(),
+                   {.busy = [this] { return desk_.busy(); },
+                    .ask = [this](const PlannedBackups& schedule) { ask_for(schedule); },
+                    .skipped =
+                        [this](const std::string& schedule, const std::string& why) {
+                          accounts_.skipped(schedule, why);
+                          agent_.note(
+                              "backup_skipped",
+                              fmt::format("the run of schedule {} was skipped: {}", schedule, why));
+                        }},
+                   clock),
+        accounts_(scheduler_, watch_, seen_, notifier_, metrics, clock),
+        verifications_(catalog_, verify_options(options_), tasks_, seen_, notifier_, metrics,
+                       clock) {
+    const Timestamp now = clock_.now();
+    seen_.change([&](Observations::Seen& seen) {
+      api::Status& status = seen.status;
+      status.agent.version = version();
+      status.agent.started = now;
+      status.agent.config_file = links_.config_file;
+      status.source.name = options_.agent.source;
+      status.source.address = options_.address;
+    });
+    take_over(options_);
+  }
+
+  void run(const std::stop_token& stop) {
+    std::stop_source end;
+    flow::Group threads(end.get_token());
+    threads.spawn("clock", [this](const std::stop_token& token) { watch_time(token); });
+    threads.spawn("repository", [this](const std::stop_token& token) { keep(token); });
+    threads.spawn("verify", [this](const std::stop_token& token) { verifications_.run(token); });
+    threads.spawn("webhooks",
+                  [this](const std::stop_token& token) { notifier_.run_webhooks(token); });
+    threads.spawn("heartbeat",
+                  [this](const std::stop_token& token) { notifier_.run_heartbeat(token); });
+    try {
+      agent_.run(stop);
+    } catch (...) {
+      tasks_.cancel_all();
+      end.request_stop();
+      throw;
+    }
+    tasks_.cancel_all();
+    end.request_stop();
+    threads.wait();
+  }
+
+  void take_over(ServiceOptions options) {
+    const Timestamp now = clock_.now();
+    std::vector<std::string> names;
+    for (const PlannedBackups& schedule : options.schedules) {
+      names.push_back(schedule.name());
+    }
+    metrics_.schedules().configure(names);
+    metrics_.backups().configure(names);
+    metrics_.config().loaded(now);
+    metrics_.repositories().limit(
+        "primary", options.max_stored == 0 ? std::nullopt : std::optional(options.max_stored));
+    scheduler_.configure(options.schedules);
+    notifier_.configure(options.notify);
+    agent_.reload(options.agent);
+    seen_.change([&](Observations::Seen& seen) {
+      seen.status.agent.config_loaded = now;
+      seen.status.agent.config_error.clear();
+      seen.status.source.address = options.address;
+    });
+    {
+      const std::lock_guard lock(mutex_);
+      options_ = std::move(options);
+    }
+    // What is known of a schedule that is new here may stand in the catalog.
+    accounts_.seed(watch_.backups());
+    review();
+  }
+
+  void note_bad_config(const std::string& error) {
+    metrics_.config().reload_failed();
+    seen_.change([&](Observations::Seen& seen) { seen.status.agent.config_error = error; });
+  }
+
+  api::Status status() const {
+    const Observations::Seen seen = seen_.get();
+    api::Status status = seen.status;
+    status.schedules = scheduler_.list();
+    status.log.lag = lag_of(seen);
+    status.health = judge(facts_of(seen));
+    return status;
+  }
+
+  api::Health health() const { return judge(facts_of(seen_.get())); }
+
+  bool is_ready() const { return seen_.get().status.agent.role != Role::starting; }
+
+  const ServiceLinks& links() const noexcept { return links_; }
+  Scheduler& scheduler() noexcept { return scheduler_; }
+  const Scheduler& scheduler() const noexcept { return scheduler_; }
+  Tasks& tasks() noexcept { return tasks_; }
+  const Tasks& tasks() const noexcept { return tasks_; }
+  const catalog::Catalog& catalog() const noexcept { return catalog_; }
+  VerifyRuns& verifications() noexcept { return verifications_; }
+
+  /// A backup for the schedule, as if it were due.
+  std::string ask_for(const PlannedBackups& schedule) {
+    return ask({.trigger = catalog::Trigger::schedule, .schedule = schedule.name()},
+               schedule.labels, false);
+  }
+
+  std::string start_backup(const api::StartBackup& request) {
+    check_manual(request.force);
+    return ask({.trigger = request.final ? catalog::Trigger::final : catalog::Trigger::manual},
+               request.labels, request.force || !options().floor_binds_people);
+  }
+
+  std::vector<api::BackupEntry> backups(const api::BackupFilter& filter) const {
+    const flow::TimeLimit limit(kAskingPatience);
+    std::vector<api::BackupEntry> entries;
+    for (catalog::Commit& commit : catalog_.list(limit.token())) {
+      if (fits(commit, filter)) {
+        entries.push_back({.commit = std::move(commit)});
+      }
+    }
+    return entries;
+  }
+
+  api::BackupEntry backup(const std::string& id) const {
+    const flow::TimeLimit limit(kAskingPatience);
+    return {.commit = catalog_.find(id, limit.token())};
+  }
+
+ private:
+  static restore::VerifyOptions verify_options(const ServiceOptions& options) {
+    const backup::PipelineOptions& pipeline = options.agent.pipeline;
+    return {.level = restore::VerifyLevel::parse,
+            .read = {.threads = pipeline.threads},
+            .server = {options.server_program},
+            .temporary = options.temporary};
+  }
+
+  ServiceOptions options() const {
+    const std::lock_guard lock(mutex_);
+    return options_;
+  }
+
+  std::string ask(catalog::Origin origin, std::map<std::string, std::string> labels, bool force) {
+    const Observations::Seen seen = seen_.get();
+    if (seen.status.agent.role != Role::active) {
+      throw Error(
+          ErrorKind::busy,
+          fmt::format("this agent stands by; ask the one that works{}",
+                      seen.status.agent.holder.empty() ? "" : ", " + seen.status.agent.holder));
+    }
+    const auto job = tasks_.add(api::Task::Kind::backup, origin.schedule);
+    try {
+      desk_.ask(
+          {.origin = std::move(origin), .labels = std::move(labels), .force = force, .job = job});
+    } catch (const Error& error) {
+      job->fail(error);
+      throw;
+    }
+    return job->id();
+  }
+
+  /// Throws Error(busy) if a person may not have a backup now.
+  void check_manual(bool force) const {
+    const ServiceOptions options = this->options();
+    const auto stored = seen_.get().status.repositories.front().stored_bytes;
+    check_quotas(watch_.backups(), stored,
+                 {.manual_per_24h = options.manual_per_24h, .max_stored = options.max_stored},
+                 clock_.now());
+    if (!force && options.floor_binds_people) {
+      check_floor(watch_.backups(), options.agent.full_sync_min_interval, clock_.now());
+    }
+  }
+
+  void backup_ended(const SnapshotTaker::Outcome& outcome) { accounts_.ended(outcome); }
+
+  /// Schedules, health and what is shown of both, every second.
+  void watch_time(const std::stop_token& stop) {
+    bool was_active = false;
+    for (int tick = 0; !stop.stop_requested(); ++tick) {
+      const bool is_active = seen_.get().status.agent.role == Role::active;
+      if (!is_active) {
+        scheduler_.end();
+      } else if (!was_active) {
+        wake_keeper();
+      }
+      was_active = is_active;
+      scheduler_.step();
+      show_progress();
+      if (tick % kTicksPerReview == 0) {
+        review();
+      }
+      flow::pause(kTick, stop);
+    }
+  }
+
+  void show_progress() {
+    for (const api::Task& task : tasks_.list()) {
+      if (task.kind == api::Task::Kind::backup && task.state == api::Task::State::running) {
+        metrics_.backups().progress(task.done_bytes);
+      }
+    }
+  }
+
+  void review() {
+    for (const api::ScheduleStatus& schedule : scheduler_.list()) {
+      metrics_.schedules().plan(schedule.name, scheduler_.interval(schedule.name), schedule.next);
+      metrics_.schedules().paused(schedule.name, schedule.paused);
+    }
+    metrics_.source().up(seen_.get().status.source.up);
+    const api::Health health = this->health();
+    const std::lock_guard lock(review_);
+    if (std::exchange(was_healthy_, health.is_healthy()) == health.is_healthy()) {
+      return;
+    }
+    if (health.is_healthy()) {
+      log::info("agent is healthy again");
+      notifier_.tell(Occasion::unhealthy, "the agent is healthy again");
+      return;
+    }
+    const std::string& why = health.reasons.front().message;
+    log::error("agent is unhealthy", {{"reason", why}});
+    notifier_.tell(Occasion::unhealthy, "the agent is unhealthy: " + why);
+  }
+
+  /// Looks at the repositories.
+  void keep(const std::stop_token& stop) {
+    std::optional<steady_clock::time_point> counted;
+    const auto is_due = [](const auto& last, milliseconds interval) {
+      return !last || steady_clock::now() - *last >= interval;
+    };
+    while (!stop.stop_requested()) {
+      const ServiceOptions options = this->options();
+      const bool is_active = seen_.get().status.agent.role == Role::active;
+      const bool has_to_begin = is_active && !scheduler_.has_begun();
+      if (is_due(counted, options.count_interval) || has_to_begin) {
+        if (watch_.count(stop)) {
+          counted = steady_clock::now();
+          accounts_.seed(watch_.backups());
+          if (has_to_begin) {
+            scheduler_.begin(started_by_schedule(watch_.backups()));
+          }
+        }
+      } else {
+        watch_.look(stop);
+      }
+      wait_for_news(options.look_interval, stop);
+    }
+  }
+
+  void wait_for_news(milliseconds longest, const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    news_.wait_for(lock, stop, longest, [this] { return is_news_; });
+    is_news_ = false;
+  }
+
+  void wake_keeper() {
+    const std::lock_guard lock(mutex_);
+    is_news_ = true;
+    news_.notify_all();
+  }
+
+  /// How old the oldest write is that the repository lacks; nothing if it lacks none.
+  std::optional<milliseconds> lag_of(const Observations::Seen& seen) const {
+    const api::Status::Log& log = seen.status.log;
+    if (log.received_offset <= log.durable_offset || !seen.durable_arrived) {
+      return std::nullopt;
+    }
+    return std::max(clock_.now() - *seen.durable_arrived, milliseconds(0));
+  }
+
+  HealthFacts facts_of(const Observations::Seen& seen) const {
+    const ServiceOptions options = this->options();
+    HealthFacts facts;
+    facts.now = clock_.now();
+    facts.since = seen.status.agent.started;
+    facts.is_standby = seen.status.agent.role == Role::standby;
+    facts.log = HealthFacts::Log{.detached_since = seen.detached_since,
+                                 .why = seen.detached_why,
+                                 .lag = lag_of(seen),
+                                 .segment_max_age = options.agent.segment_max_age,
+                                 .spool_bytes = seen.status.log.spool_bytes,
+                                 .spool_limit_bytes = seen.status.log.spool_limit_bytes};
+    if (!facts.is_standby) {
+      for (const api::ScheduleStatus& schedule : scheduler_.list()) {
+        facts.schedules.push_back({.name = schedule.name,
+                                   .paused = schedule.paused,
+                                   .interval = scheduler_.interval(schedule.name),
+                                   .last_success = schedule.last_success,
+                                   .last_failed = schedule.last_result == "failure",
+                                   .last_message = schedule.last_message});
+      }
+    }
+    for (const api::RepositoryStatus& repository : seen.status.repositories) {
+      const auto since = seen.unreachable_since.find(repository.name);
+      facts.repositories.push_back(
+          {.name = repository.name,
+           .unreachable_since =
+               since == seen.unreachable_since.end() ? std::nullopt : std::optional(since->second),
+           .error = repository.error,
+           .backups = repository.last_contact ? std::optional(repository.backups) : std::nullopt});
+    }
+    if (!seen.status.repositories.empty()) {
+      facts.stored_bytes = seen.status.repositories.front().stored_bytes;
+    }
+    facts.max_stored = options.max_stored;
+    facts.source_error = seen.status.source.up ? "" : seen.status.source.error;
+    facts.verify_failure = seen.verify_failure;
+    facts.full_sync_refused = seen.full_sync_refused;
+    facts.config_error = seen.status.agent.config_error;
+    facts.retention_failing_since = seen.retention_failing_since;
+    facts.retention_error = seen.retention_error;
+    return facts;
+  }
+
+  const ServiceLinks links_;
+  metrics::AgentMetrics& metrics_;
+  const Clock& clock_;
+
+  mutable std::mutex mutex_;  ///< Guards options_ and is_news_.
+  ServiceOptions options_;
+  std::condition_variable_any news_;
+  bool is_news_ = false;
+
+  std::mutex review_;  ///< Guards was_healthy_.
+  bool was_healthy_ = true;
+
+  mutable catalog::Catalog catalog_;
+  Observations seen_;
+  Tasks tasks_;
+  BackupDesk desk_;
+  ForkGuard guard_;
+  Notifier notifier_;
+  RepositoryWatch watch_;
+  Agent agent_;
+  Scheduler scheduler_;
+  BackupAccounts accounts_;
+  VerifyRuns verifications_;
+};
+
+Service::Service(store::ObjectStore& store, const std::vector<AgentCopy>& copies,
+                 ServiceOptions options, ServiceLinks links, metrics::AgentMetrics& metrics,
+                 metrics::CopyMetrics& copy_metrics, const Clock& clock)
+    : work_(std::make_unique<Work>(store, copies, std::move(options), std::move(links), metrics,
+                                   copy_metrics, clock)) {}
+
+Service::~Service() = default;
+
+void Service::run(std::stop_token stop) {
+  work_->run(stop);
+}
+
+void Service::take_over(ServiceOptions options) {
+  work_->take_over(std::move(options));
+}
+
+void Service::note_bad_config(const std::string& error) {
+  work_->note_bad_config(error);
+}
+
+api::Status Service::status() const {
+  return work_->status();
+}
+
+api::Health Service::health() const {
+  return work_->health();
+}
+
+bool Service::is_ready() const {
+  return work_->is_ready();
+}
+
+nlohmann::ordered_json Service::config() const {
+  return work_->links().config();
+}
+
+void Service::reload() {
+  work_->links().reload();
+}
+
+std::vector<api::BackupEntry> Service::backups(const api::BackupFilter& filter) const {
+  return work_->backups(filter);
+}
+
+api::BackupEntry Service::backup(const std::string& id) const {
+  return work_->backup(id);
+}
+
+catalog::Manifest Service::manifest(const catalog::Commit& commit) const {
+  const flow::TimeLimit limit(kAskingPatience);
+  return work_->catalog().manifest(commit, limit.token());
+}
+
+catalog::Timeline Service::timeline() const {
+  const flow::TimeLimit limit(kAskingPatience);
+  return catalog::read_timeline(work_->catalog(), limit.token());
+}
+
+std::vector<api::ScheduleStatus> Service::schedules() const {
+  return work_->scheduler().list();
+}
+
+bool Service::pause_schedule(const std::string& name) {
+  return work_->scheduler().pause(name);
+}
+
+bool Service::resume_schedule(const std::string& name) {
+  return work_->scheduler().resume(name);
+}
+
+std::optional<std::string> Service::run_schedule(const std::string& name) {
+  const auto schedule = work_->scheduler().find(name);
+  return schedule ? std::optional(work_->ask_for(*schedule)) : std::nullopt;
+}
+
+std::string Service::start_backup(const api::StartBackup& request) {
+  return work_->start_backup(request);
+}
+
+std::string Service::start_verify(const std::string& backup, api::VerifyLevel level) {
+  return work_->verifications().ask(backup, level);
+}
+
+std::vector<api::Task> Service::tasks() const {
+  return work_->tasks().list();
+}
+
+std::optional<api::Task> Service::task(const std::string& id) const {
+  return work_->tasks().find(id);
+}
+
+bool Service::cancel_task(const std::string& id) {
+  return work_->tasks().cancel(id);
+}
+
+}  // namespace keyrewind::daemon
