@@ -23,9 +23,9 @@ struct CommandOption {
 struct CommandTree {
   std::string name;
   std::string description;
-  std::vector<CommandOption> options;
-  std::vector<CommandOption> arguments;
-  std::vector<CommandTree> commands;
+  std::vector<CommandOption> options{};
+  std::vector<CommandOption> arguments{};
+  std::vector<CommandTree> commands{};
 };
 
 /// What the command line takes, for those who write about it: completions and manual pages.

@@ -1,6 +1,7 @@
 // Completions and manual pages, as the program prints them, in the shells and readers they are for.
 
 #include "support/keyrewind.h"
+#include "support/paths.h"
 #include "support/process.h"
 #include "support/temp_dir.h"
 
@@ -33,7 +34,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 }
 
 std::string printed(const std::vector<std::string>& words) {
-  std::vector<std::string> command{KEYREWIND_PROGRAM};
+  std::vector<std::string> command{program_path()};
   command.insert(command.end(), words.begin(), words.end());
   const RunResult result = run(command);
   EXPECT_EQ(result.status, 0) << result.err;
@@ -171,7 +172,7 @@ TEST(Fish, OffersCommandsAndOptions) {
 }
 
 TEST(Completion, KnowsThreeShells) {
-  const RunResult result = run({KEYREWIND_PROGRAM, "completion", "tcsh"});
+  const RunResult result = run({program_path(), "completion", "tcsh"});
 
   EXPECT_EQ(result.status, 2);
   EXPECT_THAT(result.err, HasSubstr("tcsh"));

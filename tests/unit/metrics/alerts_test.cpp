@@ -1,6 +1,7 @@
 // deploy/prometheus and deploy/grafana: what they ask for is there, and it says what it should.
 
 #include "support/keyrewind.h"
+#include "support/paths.h"
 #include "support/process.h"
 #include "support/temp_dir.h"
 
@@ -20,7 +21,7 @@ namespace {
 
 using testing::HasSubstr;
 
-const std::filesystem::path kDeploy = std::filesystem::path(KEYREWIND_SOURCE_DIR) / "deploy";
+const std::filesystem::path kDeploy = test::source_dir() / "deploy";
 
 std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> files;
@@ -92,13 +93,12 @@ TEST(Alerts, HaveARunbookAndATestEach) {
   ASSERT_GE(alerts.size(), 20U);
 
   EXPECT_EQ(stems_in(kDeploy / "prometheus" / "runbooks"), alerts);
-  EXPECT_EQ(stems_in(std::filesystem::path(KEYREWIND_SOURCE_DIR) / "tests" / "prometheus"), alerts);
+  EXPECT_EQ(stems_in(test::source_dir() / "tests" / "prometheus"), alerts);
 }
 
 TEST(Alerts, FireWhenTheyShouldAndNotOtherwise) {
   std::vector<std::string> command{"promtool", "test", "rules"};
-  for (const auto& file :
-       files_in(std::filesystem::path(KEYREWIND_SOURCE_DIR) / "tests" / "prometheus")) {
+  for (const auto& file : files_in(test::source_dir() / "tests" / "prometheus")) {
     command.push_back(file);
     const std::string test = test::read_text(file);
     EXPECT_THAT(test, HasSubstr("exp_alerts: []")) << file << " never expects silence";

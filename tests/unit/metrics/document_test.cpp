@@ -6,6 +6,7 @@
 #include "metrics/storage_metrics.h"
 #include "support/keyrewind.h"
 #include "support/manual_clock.h"
+#include "support/paths.h"
 #include "support/process.h"
 
 #include <gmock/gmock.h>
@@ -158,7 +159,7 @@ Metrics documented() {
   static const std::regex row(R"(\| `(\w+)`(?: †)? \| (\w+) \| ([\w, ]*)\|.*)");
   static const std::regex word("\\w+");
   Metrics metrics;
-  std::istringstream lines(test::read_text(KEYREWIND_SOURCE_DIR "/deploy/prometheus/METRICS.md"));
+  std::istringstream lines(test::read_text(test::source_dir() / "deploy/prometheus/METRICS.md"));
   for (std::string line; std::getline(lines, line);) {
     if (std::smatch match; std::regex_match(line, match, row)) {
       Metric metric{.type = match[2], .labels = {}};
@@ -189,8 +190,7 @@ TEST(MetricsDocument, SaysWhatIsPrinted) {
 TEST(MetricsDocument, MarksWhatABackupWritesToAFile) {
   const Metrics of_backup = printed(to_prometheus_text(BackupRun{
       .source = "orders", .result = RunResult::success, .last_success = Timestamp(seconds(1))}));
-  const std::string document =
-      test::read_text(KEYREWIND_SOURCE_DIR "/deploy/prometheus/METRICS.md");
+  const std::string document = test::read_text(test::source_dir() / "deploy/prometheus/METRICS.md");
 
   for (const auto& [name, metric] : documented()) {
     const bool marked = document.find("| `" + name + "` † |") != std::string::npos;
