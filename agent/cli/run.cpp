@@ -49,6 +49,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_import_command(app, invocation);
   add_doctor_command(app, invocation);
   add_config_command(app, invocation.global);
+  add_support_command(app, invocation);
   add_completion_command(app);
   add_man_command(app);
   add_version_command(app, invocation);
