@@ -37,4 +37,15 @@ nlohmann::ordered_json to_json(const catalog::Commit& commit, const catalog::Man
   return json;
 }
 
+nlohmann::ordered_json to_json(const catalog::BackupLock* lock) {
+  if (lock == nullptr) {
+    return nullptr;
+  }
+  nlohmann::ordered_json json{{"until", nullptr}, {"reason", lock->note}};
+  if (lock->until) {
+    json["until"] = to_rfc3339(*lock->until);
+  }
+  return json;
+}
+
 }  // namespace keyrewind::api

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "catalog/backup_lock.h"
 #include "catalog/manifest.h"
 
 #include <nlohmann/json.hpp>
@@ -11,5 +12,8 @@ nlohmann::ordered_json to_json(const catalog::Commit& commit);
 
 /// The same and everything else that its manifest says.
 nlohmann::ordered_json to_json(const catalog::Commit& commit, const catalog::Manifest& manifest);
+
+/// The field "lock" of a backup: null, or until when it is locked and why.
+nlohmann::ordered_json to_json(const catalog::BackupLock* lock);
 
 }  // namespace keyrewind::api

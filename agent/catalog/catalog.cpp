@@ -13,38 +13,8 @@
 namespace keyrewind::catalog {
 namespace {
 
-/// The shortest beginning of an id that is taken for it.
-constexpr std::size_t kShortestPrefix = 4;
-
 Error no_backup(const std::string& why) {
   return {Side::repository, ErrorKind::no_backup, why};
-}
-
-/// The entry that `id` means. `entries` are oldest first and not none.
-const CommitEntry& choose(const std::vector<CommitEntry>& entries, const std::string& id,
-                          const std::string& source) {
-  if (id == "latest") {
-    return entries.back();
-  }
-  const CommitEntry* found = nullptr;
-  for (const CommitEntry& entry : entries) {
-    if (entry.name.id == id) {
-      return entry;
-    }
-    if (id.size() < kShortestPrefix || !entry.name.id.starts_with(id)) {
-      continue;
-    }
-    if (found != nullptr) {
-      throw no_backup(
-          fmt::format("several backups of '{}' begin with '{}'; give more of the id", source, id));
-    }
-    found = &entry;
-  }
-  if (found == nullptr) {
-    throw no_backup(
-        fmt::format("no backup '{}' of '{}'; 'keyrewind list' shows those there are", id, source));
-  }
-  return *found;
 }
 
 }  // namespace
@@ -76,7 +46,7 @@ Commit Catalog::find(const std::string& id, std::stop_token stop) const {
   if (inspect(store_, stop) == Place::repository) {
     const std::vector<CommitEntry> entries = list_commits(store_, source_, stop);
     if (!entries.empty()) {
-      const CommitEntry& entry = choose(entries, id, source_);
+      const CommitEntry& entry = choose_commit(entries, id, source_);
       if (std::optional<Commit> commit = read_commit(store_, source_, entry, stop)) {
         return *std::move(commit);
       }

@@ -10,6 +10,16 @@
 #include <tuple>
 
 namespace keyrewind::catalog {
+namespace {
+
+/// The shortest beginning of an id that is taken for it.
+constexpr std::size_t kShortestPrefix = 4;
+
+Error no_backup(const std::string& why) {
+  return {Side::repository, ErrorKind::no_backup, why};
+}
+
+}  // namespace
 
 std::vector<CommitEntry> list_commits(const store::ObjectStore& store, const std::string& source,
                                       std::stop_token stop) {
@@ -23,6 +33,32 @@ std::vector<CommitEntry> list_commits(const store::ObjectStore& store, const std
     return std::tie(a.name.sequence, a.name.id) < std::tie(b.name.sequence, b.name.id);
   });
   return entries;
+}
+
+const CommitEntry& choose_commit(const std::vector<CommitEntry>& entries, const std::string& id,
+                                 const std::string& source) {
+  if (id == "latest") {
+    return entries.back();
+  }
+  const CommitEntry* found = nullptr;
+  for (const CommitEntry& entry : entries) {
+    if (entry.name.id == id) {
+      return entry;
+    }
+    if (id.size() < kShortestPrefix || !entry.name.id.starts_with(id)) {
+      continue;
+    }
+    if (found != nullptr) {
+      throw no_backup(
+          fmt::format("several backups of '{}' begin with '{}'; give more of the id", source, id));
+    }
+    found = &entry;
+  }
+  if (found == nullptr) {
+    throw no_backup(
+        fmt::format("no backup '{}' of '{}'; 'keyrewind list' shows those there are", id, source));
+  }
+  return *found;
 }
 
 std::optional<Commit> read_commit(const store::ObjectStore& store, const std::string& source,

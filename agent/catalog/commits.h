@@ -22,6 +22,11 @@ struct CommitEntry {
 std::vector<CommitEntry> list_commits(const store::ObjectStore& store, const std::string& source,
                                       std::stop_token stop);
 
+/// The one that `id` means: itself, an unambiguous beginning of it, or "latest". `entries` are in
+/// their order and not none. Throws Error(no_backup) if there is none, or several.
+const CommitEntry& choose_commit(const std::vector<CommitEntry>& entries, const std::string& id,
+                                 const std::string& source);
+
 /// Reads one. Nothing if it was removed since it was listed. Throws Error(corrupt) if it is damaged
 /// or does not fit its name, Error(incompatible) if its format is newer.
 std::optional<Commit> read_commit(const store::ObjectStore& store, const std::string& source,

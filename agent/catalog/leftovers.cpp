@@ -2,25 +2,16 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "catalog/hold.h"
 #include "catalog/names.h"
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <string>
 
 namespace keyrewind::catalog {
 namespace {
-
-/// The backup that wrote `name`, as its name says; nothing if later versions store it, or others.
-std::optional<std::string> writer_of(const std::string& source, const std::string& name) {
-  if (auto id = names::id_of_manifest(source, name)) {
-    return id;
-  }
-  if (auto id = names::id_of_details(source, name)) {
-    return id;
-  }
-  return names::id_of_snapshot(source, name);
-}
 
 /// Those of `objects` whose own names say that they belong to no backup in `commits`.
 std::vector<std::string> find_suspects(const std::string& source,
@@ -63,6 +54,9 @@ std::optional<std::set<std::string>> find_named(const Catalog& catalog,
       if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::incompatible) {
         throw;
       }
+      if (!catalog.store().head(entry.object, stop)) {
+        continue;  // Retention removes it just now.
+      }
       log::warn("leftovers kept because a backup cannot be read",
                 {{"backup", entry.name.id}, {"error", error.what()}});
       return std::nullopt;
@@ -71,10 +65,16 @@ std::optional<std::set<std::string>> find_named(const Catalog& catalog,
   return named;
 }
 
+bool is_held(const Holds& holds, const std::string& backup) {
+  return std::ranges::any_of(
+      holds.in_force, [&](const Hold& hold) { return hold.everything || hold.backup == backup; });
+}
+
 }  // namespace
 
 std::size_t remove_leftovers(const Catalog& catalog, const std::vector<CommitEntry>& commits,
-                             const std::vector<store::ObjectInfo>& objects, std::stop_token stop) {
+                             const std::vector<store::ObjectInfo>& objects, Timestamp now,
+                             std::stop_token stop) {
   store::ObjectStore& store = catalog.store();
   // An agent may be writing its log at this moment, under a lock of its own.
   std::size_t removed = store.remove_abandoned_uploads(
@@ -83,22 +83,41 @@ std::size_t remove_leftovers(const Catalog& catalog, const std::vector<CommitEnt
   if (removed != 0) {
     log::info("abandoned uploads removed", {{"source", catalog.source()}, {"uploads", removed}});
   }
-  const std::vector<std::string> suspects = find_suspects(catalog.source(), commits, objects);
+  for (const std::string& name : find_leftovers(catalog, commits, objects, now, stop)) {
+    store.remove(name, stop);
+    log::info("leftover removed", {{"source", catalog.source()}, {"object", name}});
+    ++removed;
+  }
+  return removed;
+}
+
+std::vector<std::string> find_leftovers(const Catalog& catalog,
+                                        const std::vector<CommitEntry>& commits,
+                                        const std::vector<store::ObjectInfo>& objects,
+                                        Timestamp now, std::stop_token stop) {
+  std::vector<std::string> suspects = find_suspects(catalog.source(), commits, objects);
   if (suspects.empty()) {
-    return removed;
+    return suspects;
   }
   const std::optional<std::set<std::string>> named = find_named(catalog, commits, stop);
   if (!named) {
-    return removed;
+    return {};
   }
-  for (const std::string& name : suspects) {
-    if (!named->contains(name)) {
-      store.remove(name, stop);
-      log::info("leftover removed", {{"source", catalog.source()}, {"object", name}});
-      ++removed;
-    }
+  const Holds holds = list_holds(catalog, now, stop);
+  std::erase_if(suspects, [&](const std::string& name) {
+    return named->contains(name) || is_held(holds, *writer_of(catalog.source(), name));
+  });
+  return suspects;
+}
+
+std::optional<std::string> writer_of(const std::string& source, const std::string& name) {
+  if (auto id = names::id_of_manifest(source, name)) {
+    return id;
   }
-  return removed;
+  if (auto id = names::id_of_details(source, name)) {
+    return id;
+  }
+  return names::id_of_snapshot(source, name);
 }
 
 }  // namespace keyrewind::catalog

@@ -20,6 +20,7 @@ namespace {
 
 // Written to every event: FORMAT.md, section "Events".
 constexpr std::string_view kEventKind = "keyrewind-event";
+constexpr std::string_view kTrimKind = "keyrewind-trim";
 constexpr std::size_t kLineageDigits = 40;
 
 /// Nearly every index is within it: one request then gives it whole.
@@ -154,11 +155,38 @@ std::map<std::string, std::vector<SegmentEntry>> list_logs(const store::ObjectSt
                                                            const std::string& source,
                                                            const std::string& shard,
                                                            std::stop_token stop) {
-  auto logs = segments_among(store.list(names::lineages(source, shard), stop), source, shard);
+  return logs_among(store.list(names::lineages(source, shard), stop), source, shard);
+}
+
+std::map<std::string, std::vector<SegmentEntry>> logs_among(
+    const std::vector<store::ObjectInfo>& objects, const std::string& source,
+    const std::string& shard) {
+  auto logs = segments_among(objects, source, shard);
   for (auto& [lineage, segments] : logs) {
     take_stale(segments);
   }
   return logs;
+}
+
+std::map<std::string, std::int64_t> trims_among(const std::vector<store::ObjectInfo>& objects,
+                                                const std::string& source,
+                                                const std::string& shard) {
+  std::map<std::string, std::int64_t> trims;
+  for (const store::ObjectInfo& object : objects) {
+    if (const auto trim = names::parse_trim(source, shard, object.name)) {
+      std::int64_t& offset = trims[trim->lineage];
+      offset = std::max(offset, trim->offset);
+    }
+  }
+  return trims;
+}
+
+std::string encode_trim(const std::string& lineage, std::int64_t offset, Timestamp at) {
+  nlohmann::ordered_json document = begin_document(kTrimKind);
+  document["lineage"] = lineage;
+  document["offset"] = offset;
+  document["at"] = to_rfc3339(at);
+  return to_text(document);
 }
 
 std::vector<SegmentEntry> take_stale(std::vector<SegmentEntry>& segments) {

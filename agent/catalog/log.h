@@ -45,9 +45,23 @@ std::map<std::string, std::vector<SegmentEntry>> list_logs(const store::ObjectSt
 /// out of `segments`, which are of one lineage and in the order above.
 std::vector<SegmentEntry> take_stale(std::vector<SegmentEntry>& segments);
 
+/// The same of objects that were listed already.
+std::map<std::string, std::vector<SegmentEntry>> logs_among(
+    const std::vector<store::ObjectInfo>& objects, const std::string& source,
+    const std::string& shard);
+
 /// Stale segments of a shard, and plain indexes whose segments never came or have gone.
 std::vector<std::string> list_log_waste(const store::ObjectStore& store, const std::string& source,
                                         const std::string& shard, std::stop_token stop);
+
+/// From where on a log counts, by lineage: retention has removed, or is removing, the segments that
+/// end before. Whoever reads a timeline passes over them.
+std::map<std::string, std::int64_t> trims_among(const std::vector<store::ObjectInfo>& objects,
+                                                const std::string& source,
+                                                const std::string& shard);
+
+/// What a trim says, as FORMAT.md specifies it: JSON, ending in a newline.
+std::string encode_trim(const std::string& lineage, std::int64_t offset, Timestamp at);
 
 /// Removes a segment, with its index if that stands beside it.
 void remove_segment(store::ObjectStore& store, const std::string& object, std::stop_token stop);

@@ -1,6 +1,7 @@
 #include "catalog/log_runs.h"
 
 #include "base/error.h"
+#include "catalog/names.h"
 #include "flow/parallel_for.h"
 
 #include <fmt/format.h>
@@ -139,7 +140,7 @@ class LineageReader {
 
   /// Reads the run from `begin` on, or finds that a segment can't be read and drops it.
   void read_run(std::int64_t begin) {
-    LogRun run{lineage_, {}, {}};
+    LogRun run{lineage_, {}, {}, {}};
     const std::vector<SegmentEntry> entries = cover(segments_, begin);
     indexes_.fetch(entries);
     for (const SegmentEntry& entry : entries) {
@@ -151,6 +152,7 @@ class LineageReader {
       if (!run.segments.empty() && segment->previous != chain_end(run.segments.back())) {
         break;
       }
+      run.spans.push_back({entry.begin, entry.end, entry.last, entry.bytes});
       run.objects.push_back(entry);
       run.segments.push_back(*segment);
     }
@@ -218,8 +220,17 @@ LogRuns read_log_runs(const store::ObjectStore& store, const std::string& source
   Indexes indexes(store, stop);
   for (int listing = 1;; ++listing) {
     LogRuns log;
-    for (auto& [lineage, segments] : list_logs(store, source, shard, stop)) {
-      LineageReader(lineage, std::move(segments), indexes, log).read();
+    const auto objects = store.list(names::lineages(source, shard), stop);
+    log.trims = trims_among(objects, source, shard);
+    for (auto& [lineage, segments] : logs_among(objects, source, shard)) {
+      const auto trim = log.trims.find(lineage);
+      if (trim != log.trims.end()) {
+        std::erase_if(segments,
+                      [&](const SegmentEntry& segment) { return segment.end < trim->second; });
+      }
+      if (!segments.empty()) {
+        LineageReader(lineage, std::move(segments), indexes, log).read();
+      }
     }
     if (indexes.take_gone() && listing < kListings) {
       continue;

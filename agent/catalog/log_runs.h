@@ -1,6 +1,7 @@
 #pragma once
 
 #include "catalog/log.h"
+#include "catalog/log_span.h"
 #include "catalog/segment.h"
 
 #include <cstdint>
@@ -16,7 +17,8 @@ namespace keyrewind::catalog {
 /// carries its hash chain on.
 struct LogRun {
   std::string lineage;
-  std::vector<SegmentEntry> objects;  ///< At least one.
+  std::vector<LogSpan> spans;         ///< At least one.
+  std::vector<SegmentEntry> objects;  ///< One a span.
   std::vector<Segment> segments;      ///< Their indexes.
 
   std::int64_t begin() const noexcept { return segments.front().begin; }
@@ -38,6 +40,7 @@ struct LogRuns {
   std::vector<LogRun> runs;      ///< By lineage, and there by offset.
   std::vector<LogBreak> breaks;  ///< In the same order.
   std::vector<std::string> problems;
+  std::map<std::string, std::int64_t> trims;  ///< From where on each lineage's log counts.
 };
 
 /// Opens the index of each segment that it takes to cover the log. Where one is damaged, others

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 
 namespace keyrewind::catalog::names {
 namespace {
@@ -79,13 +80,40 @@ std::optional<std::string> id_of_backup_file(const std::string& source, std::str
   return std::string(*id);
 }
 
-/// Reads what `to_compact` writes.
+/// The number of `digits` digits from `at` on; nothing if there is anything else.
+std::optional<unsigned> digits_at(std::string_view text, std::size_t at, std::size_t digits) {
+  unsigned number = 0;
+  for (const char c : text.substr(at, digits)) {
+    if (c < '0' || c > '9') {
+      return std::nullopt;
+    }
+    number = number * 10 + static_cast<unsigned>(c - '0');
+  }
+  return number;
+}
+
+/// Reads what `to_compact` writes. A listing may have a million of them.
 std::optional<Timestamp> from_compact(std::string_view text) {
-  if (text.size() != 16) {
+  if (text.size() != 16 || text[8] != 'T' || text[15] != 'Z') {
     return std::nullopt;
   }
-  return from_rfc3339(fmt::format("{}-{}-{}:{}:{}", text.substr(0, 4), text.substr(4, 2),
-                                  text.substr(6, 5), text.substr(11, 2), text.substr(13)));
+  const auto year = digits_at(text, 0, 4);
+  const auto month = digits_at(text, 4, 2);
+  const auto day = digits_at(text, 6, 2);
+  const auto hour = digits_at(text, 9, 2);
+  const auto minute = digits_at(text, 11, 2);
+  const auto second = digits_at(text, 13, 2);
+  if (!year || !month || !day || !hour || !minute || !second || *hour > 23 || *minute > 59 ||
+      *second > 59) {
+    return std::nullopt;
+  }
+  const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(*year)),
+                                         std::chrono::month(*month), std::chrono::day(*day)};
+  if (!date.ok()) {
+    return std::nullopt;
+  }
+  return Timestamp(std::chrono::sys_days(date)) + std::chrono::hours(*hour) +
+         std::chrono::minutes(*minute) + std::chrono::seconds(*second);
 }
 
 }  // namespace
@@ -212,7 +240,10 @@ std::optional<SegmentName> parse_segment(const std::string& source, const std::s
                           .level = static_cast<std::uint64_t>(stem[kStem - 1] - '0'),
                           .generation = *generation,
                           .encrypted = encrypted};
-  if (found.level > kMaxLevel || segment(source, shard, found) != name) {
+  // But for the generation, which may have any number of digits, all stands at its place.
+  const bool is_ours = stem[20] == '-' && stem[41] == '-' && stem[58] == '-' &&
+                       (stem.size() == kStem || (stem[kStem] == '-' && stem[kStem + 1] != '0'));
+  if (!is_ours || found.level > kMaxLevel) {
     return std::nullopt;
   }
   return found;
@@ -324,6 +355,135 @@ std::string lease(const std::string& source, const std::string& shard) {
 
 std::string agent_lock(const std::string& source, const std::string& shard) {
   return fmt::format("sources/{}/shards/{}/agent", source, shard);
+}
+
+std::string lock(const std::string& source, const std::string& backup, const std::string& id) {
+  return fmt::format("{}{}/{}.json", locks(source), backup, id);
+}
+
+std::string locks(const std::string& source) {
+  return fmt::format("sources/{}/locks/", source);
+}
+
+std::optional<LockName> parse_lock(const std::string& source, std::string_view name) {
+  const auto stem = between(name, locks(source), ".json");
+  const std::size_t slash = stem ? stem->find('/') : std::string_view::npos;
+  if (slash == std::string_view::npos) {
+    return std::nullopt;
+  }
+  LockName found{std::string(stem->substr(0, slash)), std::string(stem->substr(slash + 1))};
+  if (!is_valid_source(found.backup) || !is_valid_source(found.id)) {
+    return std::nullopt;
+  }
+  return found;
+}
+
+std::string hold(const std::string& source, const std::string& id) {
+  return fmt::format("{}{}.json", holds(source), id);
+}
+
+std::string holds(const std::string& source) {
+  return fmt::format("sources/{}/holds/", source);
+}
+
+std::optional<std::string> id_of_hold(const std::string& source, std::string_view name) {
+  const auto id = between(name, holds(source), ".json");
+  if (!id || !is_valid_source(*id)) {
+    return std::nullopt;
+  }
+  return std::string(*id);
+}
+
+std::string trim(const std::string& source, const std::string& shard, const std::string& lineage,
+                 std::int64_t offset) {
+  return fmt::format("{}{:020}.json", trims(source, shard, lineage), offset);
+}
+
+std::string trims(const std::string& source, const std::string& shard, const std::string& lineage) {
+  return fmt::format("{}{}/trims/", lineages(source, shard), lineage);
+}
+
+std::optional<TrimName> parse_trim(const std::string& source, const std::string& shard,
+                                   std::string_view name) {
+  constexpr std::string_view kFolder = "/trims/";
+  constexpr std::size_t kDigits = 20;
+  const auto rest = between(name, lineages(source, shard), ".json");
+  if (!rest || rest->size() != kLineageDigits + kFolder.size() + kDigits ||
+      !rest->substr(kLineageDigits).starts_with(kFolder)) {
+    return std::nullopt;
+  }
+  const std::string_view lineage = rest->substr(0, kLineageDigits);
+  const auto offset = offset_from(rest->substr(kLineageDigits + kFolder.size()));
+  if (!is_valid_lineage(lineage) || !offset) {
+    return std::nullopt;
+  }
+  return TrimName{std::string(lineage), *offset};
+}
+
+std::string log_page(const std::string& source, const std::string& shard,
+                     const std::string& lineage, std::int64_t begin, std::int64_t end) {
+  return fmt::format("{}{}/pages/{:020}-{:020}.index", lineages(source, shard), lineage, begin,
+                     end);
+}
+
+std::optional<LogPageName> parse_log_page(const std::string& source, const std::string& shard,
+                                          std::string_view name) {
+  constexpr std::string_view kFolder = "/pages/";
+  const auto rest = between(name, lineages(source, shard), ".index");
+  if (!rest || rest->size() != kLineageDigits + kFolder.size() + 41 ||
+      !rest->substr(kLineageDigits).starts_with(kFolder)) {
+    return std::nullopt;
+  }
+  const std::string_view lineage = rest->substr(0, kLineageDigits);
+  const std::string_view stem = rest->substr(kLineageDigits + kFolder.size());
+  const auto begin = offset_from(stem.substr(0, 20));
+  const auto end = offset_from(stem.substr(21));
+  if (!is_valid_lineage(lineage) || !begin || !end || *begin >= *end || stem[20] != '-') {
+    return std::nullopt;
+  }
+  return LogPageName{std::string(lineage), *begin, *end};
+}
+
+std::string commit_page(const std::string& source, const CommitPageName& name) {
+  return fmt::format("{}{:010}-{:010}.zst", commit_pages(source), name.first, name.last);
+}
+
+std::string commit_pages(const std::string& source) {
+  return fmt::format("sources/{}/pages/", source);
+}
+
+std::optional<CommitPageName> parse_commit_page(const std::string& source, std::string_view name) {
+  const auto stem = between(name, commit_pages(source), ".zst");
+  const std::size_t dash = stem ? stem->find('-') : std::string_view::npos;
+  if (dash == std::string_view::npos) {
+    return std::nullopt;
+  }
+  const auto first = number_from(stem->substr(0, dash));
+  const auto last = number_from(stem->substr(dash + 1));
+  if (!first || !last || *first > *last || commit_page(source, {*first, *last}) != name) {
+    return std::nullopt;
+  }
+  return CommitPageName{*first, *last};
+}
+
+bool is_of_one_repository(const std::string& source, std::string_view name) noexcept {
+  const std::string ours = names::source(source);
+  if (!name.starts_with(ours)) {
+    return false;
+  }
+  const std::string_view rest = name.substr(ours.size());
+  const bool is_of_log = rest.find("/trims/") != std::string_view::npos ||
+                         rest.find("/pages/") != std::string_view::npos;
+  return rest.starts_with("leases/") || rest.starts_with("holds/") || rest.starts_with("pages/") ||
+         (rest.starts_with("shards/") && is_of_log);
+}
+
+std::string copier_lock(const std::string& source) {
+  return fmt::format("sources/{}/copier-backups", source);
+}
+
+std::string prune_lock(const std::string& source) {
+  return fmt::format("sources/{}/prune", source);
 }
 
 bool is_valid_lineage(std::string_view text) noexcept {

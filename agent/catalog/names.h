@@ -155,6 +155,87 @@ std::string lease(const std::string& source, const std::string& shard);
 /// it runs.
 std::string agent_lock(const std::string& source, const std::string& shard);
 
+/// "sources/<source>/locks/<backup>/<id>.json": somebody wants the backup kept.
+std::string lock(const std::string& source, const std::string& backup, const std::string& id);
+std::string locks(const std::string& source);
+
+struct LockName {
+  std::string backup;
+  std::string id;
+
+  bool operator==(const LockName&) const = default;
+};
+
+/// Nothing if `name` is no lock's of this source.
+std::optional<LockName> parse_lock(const std::string& source, std::string_view name);
+
+/// "sources/<source>/holds/<id>.json": somebody reads just now.
+std::string hold(const std::string& source, const std::string& id);
+std::string holds(const std::string& source);
+
+/// The id of the hold `name`; nothing if it is something else.
+std::optional<std::string> id_of_hold(const std::string& source, std::string_view name);
+
+/// "<lineages><lineage>/trims/<offset, 20 digits>.json": what of the log ends before that offset is
+/// no part of it any more.
+std::string trim(const std::string& source, const std::string& shard, const std::string& lineage,
+                 std::int64_t offset);
+
+/// "<lineages><lineage>/trims/"
+std::string trims(const std::string& source, const std::string& shard, const std::string& lineage);
+
+struct TrimName {
+  std::string lineage;
+  std::int64_t offset = 0;
+
+  bool operator==(const TrimName&) const = default;
+};
+
+/// Nothing if `name` is no trim's of this shard.
+std::optional<TrimName> parse_trim(const std::string& source, const std::string& shard,
+                                   std::string_view name);
+
+/// "<lineages><lineage>/pages/<begin, 20 digits>-<end, 20 digits>.index": what the segments between
+/// two offsets say.
+std::string log_page(const std::string& source, const std::string& shard,
+                     const std::string& lineage, std::int64_t begin, std::int64_t end);
+
+struct LogPageName {
+  std::string lineage;
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+
+  bool operator==(const LogPageName&) const = default;
+};
+
+/// Nothing if `name` is no page's of this shard.
+std::optional<LogPageName> parse_log_page(const std::string& source, const std::string& shard,
+                                          std::string_view name);
+
+/// "sources/<source>/pages/<first sequence, 10 digits>-<last sequence, 10 digits>.zst": commits and
+/// manifests of many backups.
+struct CommitPageName {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+
+  bool operator==(const CommitPageName&) const = default;
+};
+std::string commit_page(const std::string& source, const CommitPageName& name);
+std::string commit_pages(const std::string& source);
+
+/// Nothing if `name` is no page's of this source.
+std::optional<CommitPageName> parse_commit_page(const std::string& source, std::string_view name);
+
+/// Whether `name` concerns this one repository, and is not wanted in a copy of it: leases, holds,
+/// trims and pages.
+bool is_of_one_repository(const std::string& source, std::string_view name) noexcept;
+
+/// "sources/<source>/copier-backups", the lock of whoever copies backups into the repository.
+std::string copier_lock(const std::string& source);
+
+/// "sources/<source>/prune", the lock of whoever removes backups and log.
+std::string prune_lock(const std::string& source);
+
 /// Whether `text` is a lineage or replication id: 40 lower-case hexadecimal digits.
 bool is_valid_lineage(std::string_view text) noexcept;
 

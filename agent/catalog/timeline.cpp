@@ -31,19 +31,30 @@ bool is_damage(const Error& error) {
   return error.kind() == ErrorKind::corrupt || error.kind() == ErrorKind::incompatible;
 }
 
-/// The snapshots of one backup; none if it was removed just now.
-std::vector<SnapshotPoint> read_backup(const Catalog& catalog, const CommitEntry& entry,
-                                       const std::stop_token& stop) {
-  const std::optional<Commit> commit = read_commit(catalog.store(), catalog.source(), entry, stop);
+/// What a backup is made of, or why it can't be read; neither if it was removed just now.
+struct ReadBackup {
+  std::optional<BackupParts> backup{};
+  std::vector<SnapshotPoint> points{};
+  std::optional<std::string> problem{};
+};
+
+ReadBackup read_backup(const Catalog& catalog, const CommitEntry& entry,
+                       const std::stop_token& stop) {
+  std::optional<Commit> commit = read_commit(catalog.store(), catalog.source(), entry, stop);
   if (!commit) {
     return {};
   }
-  std::vector<SnapshotPoint> points;
+  ReadBackup read{.backup = BackupParts{*std::move(commit), {}}};
   try {
-    for (Snapshot& snapshot : catalog.manifest(*commit, stop).snapshots) {
+    Manifest manifest = catalog.manifest(read.backup->commit, stop);
+    for (Snapshot& snapshot : manifest.snapshots) {
+      read.backup->parts.push_back(snapshot.object);
       if (snapshot.shard == kOnlyShard) {
-        points.push_back({*commit, std::move(snapshot)});
+        read.points.push_back({read.backup->commit, std::move(snapshot)});
       }
+    }
+    if (manifest.details) {
+      read.backup->parts.push_back(*std::move(manifest.details));
     }
   } catch (const Error& error) {
     if (is_damage(error) && !catalog.store().head(entry.object, stop)) {
@@ -51,19 +62,13 @@ std::vector<SnapshotPoint> read_backup(const Catalog& catalog, const CommitEntry
     }
     throw;
   }
-  return points;
+  return read;
 }
-
-/// The snapshots of a backup, or why it can't be read.
-struct ReadBackup {
-  std::vector<SnapshotPoint> points{};
-  std::optional<std::string> problem{};
-};
 
 ReadBackup try_backup(const Catalog& catalog, const CommitEntry& entry,
                       const std::stop_token& stop) {
   try {
-    return {.points = read_backup(catalog, entry, stop)};
+    return read_backup(catalog, entry, stop);
   } catch (const Error& error) {
     if (!is_damage(error)) {
       throw;
@@ -72,22 +77,25 @@ ReadBackup try_backup(const Catalog& catalog, const CommitEntry& entry,
   }
 }
 
-std::vector<SnapshotPoint> read_snapshots(const Catalog& catalog,
-                                          std::vector<std::string>& problems,
-                                          const std::stop_token& stop) {
+/// Reads all backups into `timeline`, and gives their snapshots.
+std::vector<SnapshotPoint> read_backups(const Catalog& catalog, Timeline& timeline,
+                                        const std::stop_token& stop) {
   const auto entries = list_commits(catalog.store(), catalog.source(), stop);
-  std::vector<ReadBackup> backups(entries.size());
+  std::vector<ReadBackup> read(entries.size());
   flow::parallel_for(
       {"manifest", kManifestsAtOnce}, entries.size(),
       [&](std::uint64_t number, std::stop_token inner) {
-        backups[number] = try_backup(catalog, entries[number], inner);
+        read[number] = try_backup(catalog, entries[number], inner);
       },
       stop);
   std::vector<SnapshotPoint> snapshots;
-  for (ReadBackup& backup : backups) {
-    std::move(backup.points.begin(), backup.points.end(), std::back_inserter(snapshots));
-    if (backup.problem) {
-      problems.push_back(*std::move(backup.problem));
+  for (std::size_t i = 0; i < read.size(); ++i) {
+    std::ranges::move(read[i].points, std::back_inserter(snapshots));
+    if (read[i].problem) {
+      timeline.problems.push_back(*std::move(read[i].problem));
+      timeline.unreadable_backups.push_back(entries[i].name.id);
+    } else if (read[i].backup) {
+      timeline.backups.push_back(*std::move(read[i].backup));
     }
   }
   return snapshots;
@@ -147,6 +155,7 @@ Window window_of(const std::string& lineage, std::vector<SnapshotPoint> snapshot
 void add_log(Window& window, const LogRun& run) {
   for (std::size_t i = 0; i < run.segments.size(); ++i) {
     if (run.segments[i].end > window.begin) {
+      window.log.push_back(run.spans[i]);
       window.objects.push_back(run.objects[i]);
       window.segments.push_back(run.segments[i]);
     }
@@ -193,6 +202,10 @@ std::string reason_behind(const Window& window, Timestamp until, const LogRuns& 
       return broken.reason;
     }
   }
+  const auto trim = log.trims.find(window.lineage);
+  if (trim != log.trims.end() && window.end < trim->second) {
+    return "retention removed the log behind it";
+  }
   const Event* found = nullptr;
   for (const Event& event : events) {
     if (event.kind != "gap") {
@@ -211,15 +224,30 @@ std::string reason_behind(const Window& window, Timestamp until, const LogRuns& 
   return window.segments.empty() ? "no log goes on from the snapshot" : "the log ends here";
 }
 
+/// Whether any window lies on `run`.
+bool is_used(const std::vector<Window>& windows, const LogRun& run) {
+  return std::any_of(windows.begin(), windows.end(), [&](const Window& window) {
+    return window.lineage == run.lineage && run.begin() <= window.begin &&
+           window.begin <= run.end();
+  });
+}
+
+/// Those of which no window has any segment: a snapshot may stand just at their ends.
+std::vector<LogRun> take_unused(const std::vector<Window>& windows, std::vector<LogRun> runs) {
+  std::erase_if(runs, [&](const LogRun& run) {
+    return std::any_of(windows.begin(), windows.end(), [&](const Window& window) {
+      return !window.log.empty() && window.lineage == run.lineage && run.begin() <= window.begin &&
+             window.begin < run.end();
+    });
+  });
+  return runs;
+}
+
 /// The time of the last byte that the repository holds, or held, without a snapshot to put it on.
 Timestamp last_unreachable(const std::vector<Window>& windows, const LogRuns& log) {
   Timestamp last{};
   for (const LogRun& run : log.runs) {
-    const bool is_used = std::any_of(windows.begin(), windows.end(), [&](const Window& window) {
-      return window.lineage == run.lineage && run.begin() <= window.begin &&
-             window.begin <= run.end();
-    });
-    if (!is_used) {
+    if (!is_used(windows, run)) {
       last = std::max(last, run.last());
     }
   }
@@ -372,15 +400,17 @@ Timeline read_timeline(const Catalog& catalog, std::stop_token stop) {
   if (inspect(store, stop) == Place::nothing) {
     return timeline;
   }
-  std::vector<SnapshotPoint> snapshots = read_snapshots(catalog, timeline.problems, stop);
-  const LogRuns log = read_log_runs(store, catalog.source(), kOnlyShard, stop);
+  std::vector<SnapshotPoint> snapshots = read_backups(catalog, timeline, stop);
+  LogRuns log = read_log_runs(store, catalog.source(), kOnlyShard, stop);
   timeline.problems.insert(timeline.problems.end(), log.problems.begin(), log.problems.end());
   const std::vector<Event> events =
       list_events(store, catalog.source(), kOnlyShard, timeline.problems, stop);
   timeline.breaks = log.breaks;
+  timeline.trims = log.trims;
   timeline.windows = find_windows(log.runs, std::move(snapshots));
   timeline.gaps = find_gaps(timeline.windows, log, events);
   timeline.events = find_events(log.runs, events);
+  timeline.unused = take_unused(timeline.windows, std::move(log.runs));
   return timeline;
 }
 

@@ -8,6 +8,7 @@
 #include "catalog/segment.h"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -31,8 +32,9 @@ struct Window {
   Timestamp from{};                      ///< When that snapshot was taken.
   Timestamp until{};                     ///< When the last byte had arrived.
   std::vector<SnapshotPoint> snapshots;  ///< By offset; at least one.
-  std::vector<SegmentEntry> objects;     ///< The log that covers it, in order.
-  std::vector<Segment> segments;         ///< Their indexes.
+  std::vector<LogSpan> log;              ///< The log that covers it, in order…
+  std::vector<SegmentEntry> objects;     ///< …its objects, and…
+  std::vector<Segment> segments;         ///< …their indexes.
 };
 
 /// Moments that cannot be restored: between two windows, or behind the last one if the repository
@@ -63,13 +65,23 @@ struct TimelineEvent {
   std::string detail;
 };
 
+/// A backup, and what belongs to it beside commit and manifest.
+struct BackupParts {
+  Commit commit;
+  std::vector<StoredObject> parts;  ///< The snapshots of all shards, and the details.
+};
+
 /// What can be restored of one shard, oldest first.
 struct Timeline {
   std::vector<Window> windows;
   std::vector<Gap> gaps;
   std::vector<TimelineEvent> events;
-  std::vector<LogBreak> breaks;       ///< Where the log is damaged or missing.
-  std::vector<std::string> problems;  ///< Damaged or missing objects, a line each.
+  std::vector<LogBreak> breaks;                 ///< Where the log is damaged or missing.
+  std::vector<LogRun> unused;                   ///< Log that lies in no window.
+  std::vector<std::string> problems;            ///< Damaged or missing objects, a line each.
+  std::vector<std::string> unreadable_backups;  ///< The ids of those that are damaged.
+  std::vector<BackupParts> backups;             ///< The others, oldest first.
+  std::map<std::string, std::int64_t> trims;    ///< From where on each lineage's log counts.
 };
 
 /// Reads the commits, manifests, segment indexes and events of the source's shard "0".

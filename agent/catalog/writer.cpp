@@ -210,7 +210,7 @@ Writer::Writer(Catalog& catalog, const Clock& clock, const WriterOptions& option
   if (newest && newest->created > clock.now()) {
     clock_behind_ = newest->created - clock.now();
   }
-  removed_leftovers_ = remove_leftovers(catalog, commits, objects, stop);
+  removed_leftovers_ = remove_leftovers(catalog, commits, objects, clock.now(), stop);
 }
 
 std::string Writer::new_id() const {

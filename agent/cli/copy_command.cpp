@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "base/size.h"
+#include "catalog/hold.h"
 #include "cli/commands.h"
 #include "cli/progress_display.h"
 #include "copies/copy_missing.h"
@@ -88,6 +89,7 @@ class CopyRun {
                                           config::find_repository(config_, to.name()).connections),
                                       .tidy = to.name() != config::Config::kPrimary};
     const SystemClock clock;
+    const catalog::ReadHold hold(from_.catalog(), {.by = "copy"}, clock, invocation_.stop);
     Progress progress;
     const ProgressDisplay display("copy", progress, invocation_.global);
     return copies::copy_missing(sides, options, clock, progress, invocation_.stop);

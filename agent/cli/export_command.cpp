@@ -1,4 +1,5 @@
 #include "base/size.h"
+#include "catalog/hold.h"
 #include "cli/commands.h"
 #include "cli/progress_display.h"
 #include "io/file.h"
@@ -109,6 +110,9 @@ void run(const ExportArguments& arguments, Invocation& invocation) {
       restore::resolve(repository.catalog(), arguments.id, arguments.at, invocation.stop);
   const auto& limits = repository.config().limits;
   const restore::ReadOptions options{.threads = limits.cpu_threads, .memory = limits.memory};
+  const SystemClock clock;
+  const catalog::ReadHold hold(repository.catalog(), restore::hold_request("export", point), clock,
+                               invocation.stop);
   Progress progress;
   {
     const ProgressDisplay display("export", progress, invocation.global);

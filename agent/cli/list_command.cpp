@@ -1,15 +1,20 @@
 #include "api/backup_json.h"
 #include "base/size.h"
+#include "catalog/backup_lock.h"
 #include "cli/commands.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <iostream>
+#include <map>
+#include <string>
 #include <vector>
 
 namespace keyrewind::cli {
 namespace {
+
+using Locks = std::map<std::string, catalog::BackupLock>;
 
 /// The schedule's name, else the trigger.
 std::string reason_of(const catalog::Origin& origin) {
@@ -19,25 +24,29 @@ std::string reason_of(const catalog::Origin& origin) {
   return origin.trigger ? std::string(to_string(*origin.trigger)) : "-";
 }
 
-void print_table(const std::vector<catalog::Commit>& backups) {
+void print_table(const std::vector<catalog::Commit>& backups, const Locks& locks, Timestamp now) {
   std::cout << fmt::format("{:<24} {:<20} {:>12} {:>11} {:>11}  {:<14} {}\n", "ID", "CREATED (UTC)",
                            "KEYS", "RAW", "STORED", "FOR", "SERVER");
   for (const catalog::Commit& backup : backups) {
-    std::cout << fmt::format("{:<24} {:<20} {:>12} {:>11} {:>11}  {:<14} {}\n", backup.id,
+    std::cout << fmt::format("{:<24} {:<20} {:>12} {:>11} {:>11}  {:<14} {}{}\n", backup.id,
                              to_rfc3339(backup.created).substr(0, 19),
                              backup.opaque ? "?" : std::to_string(backup.keys),
                              to_human_size(backup.raw_bytes), to_human_size(backup.stored_bytes),
-                             reason_of(backup.origin), backup.server);
+                             reason_of(backup.origin), backup.server,
+                             find_lock(locks, backup.id, now) == nullptr ? "" : ", locked");
   }
 }
 
 void run(Invocation& invocation) {
   Repository repository(invocation.global);
   const auto backups = repository.catalog().list(invocation.stop);
+  const Locks locks = catalog::list_locks(repository.catalog(), invocation.stop);
+  const Timestamp now = SystemClock().now();
   if (invocation.global.json) {
     auto rows = nlohmann::ordered_json::array();
     for (const catalog::Commit& backup : backups) {
       rows.push_back(api::to_json(backup));
+      rows.back()["lock"] = api::to_json(find_lock(locks, backup.id, now));
     }
     std::cout << nlohmann::ordered_json{{"backups", rows}}.dump(2) << '\n';
     return;
@@ -46,7 +55,7 @@ void run(Invocation& invocation) {
     std::cout << fmt::format("no backup of {} yet\n", repository.config().source.name);
     return;
   }
-  print_table(backups);
+  print_table(backups, locks, now);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "base/size.h"
+#include "catalog/hold.h"
 #include "cli/commands.h"
 #include "cli/live_primary.h"
 #include "cli/ordinals.h"
@@ -146,6 +147,8 @@ std::optional<catalog::RestoreOutcome> carry_out(const Restore& run,
   const auto& limits = repository.config().limits;
   const restore::ReadOptions options{.threads = limits.cpu_threads, .memory = limits.memory};
   const SystemClock clock;
+  const catalog::ReadHold hold(catalog, restore::hold_request("restore", resolved.point), clock,
+                               invocation.stop);
   const Timestamp started = clock.now();
   Progress progress;
   const auto result = [&] {

@@ -45,6 +45,10 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_verify_command(app, invocation);
   add_drill_command(app, invocation);
   add_copy_command(app, invocation);
+  add_prune_command(app, invocation);
+  add_delete_command(app, invocation);
+  add_lock_command(app, invocation);
+  add_unlock_command(app, invocation);
   add_export_command(app, invocation);
   add_import_command(app, invocation);
   add_doctor_command(app, invocation);

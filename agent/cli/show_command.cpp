@@ -1,5 +1,6 @@
 #include "api/backup_json.h"
 #include "base/size.h"
+#include "catalog/backup_lock.h"
 #include "catalog/drill_report.h"
 #include "cli/commands.h"
 #include "cli/drill_json.h"
@@ -89,7 +90,13 @@ void print_server(const replica::ServerInfo& server) {
   }
 }
 
-void print(const catalog::Commit& commit, const catalog::Manifest& manifest) {
+std::string describe(const catalog::BackupLock& lock) {
+  return (lock.until ? "until " + to_rfc3339(*lock.until) : std::string("until it is unlocked")) +
+         (lock.note.empty() ? "" : ": " + lock.note);
+}
+
+void print(const catalog::Commit& commit, const catalog::Manifest& manifest,
+           const catalog::BackupLock* lock) {
   print_line("backup", commit.id);
   print_line("source", commit.source);
   print_line("state", "available");
@@ -102,6 +109,9 @@ void print(const catalog::Commit& commit, const catalog::Manifest& manifest) {
                                 : fmt::format("schedule {}", commit.origin.schedule));
   }
   print_line("decision", manifest.decision);
+  if (lock != nullptr) {
+    print_line("locked", describe(*lock));
+  }
   for (const auto& [name, value] : manifest.labels) {
     print_line("label", name + "=" + value);
   }
@@ -122,8 +132,11 @@ void run(const std::string& id, Invocation& invocation) {
   const auto manifest = repository.catalog().manifest(commit, invocation.stop);
   const auto drills =
       catalog::read_drills(repository.catalog(), commit.id, kShownDrills, invocation.stop);
+  const auto locks = catalog::list_locks(repository.catalog(), invocation.stop);
+  const catalog::BackupLock* const lock = catalog::find_lock(locks, commit.id, SystemClock().now());
   if (invocation.global.json) {
     auto object = api::to_json(commit, manifest);
+    object["lock"] = api::to_json(lock);
     object["drills"] = nlohmann::ordered_json::array();
     for (const catalog::DrillReport& drill : drills) {
       object["drills"].push_back(to_json(drill));
@@ -131,7 +144,7 @@ void run(const std::string& id, Invocation& invocation) {
     std::cout << object.dump(2) << '\n';
     return;
   }
-  print(commit, manifest);
+  print(commit, manifest, lock);
   for (const catalog::DrillReport& drill : drills) {
     print_line("drill", fmt::format("{} {} with {}, as of {}", to_rfc3339(drill.finished),
                                     drill.ok ? "restorable" : "NOT RESTORABLE: " + drill.error,

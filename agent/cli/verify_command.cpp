@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "base/size.h"
+#include "catalog/hold.h"
 #include "cli/commands.h"
 #include "cli/progress_display.h"
 #include "config/storage_options.h"
@@ -170,6 +171,8 @@ void run(const VerifyArguments& arguments, Invocation& invocation) {
     throw Error(ErrorKind::no_backup,
                 fmt::format("no backup of '{}' to verify", repository.config().source.name));
   }
+  const SystemClock clock;
+  const catalog::ReadHold hold(repository.catalog(), {.by = "verify"}, clock, invocation.stop);
   auto rows = nlohmann::ordered_json::array();
   for (const catalog::Commit& commit : backups) {
     try {

@@ -68,7 +68,7 @@ class BackupCopy {
 
   /// Removes what broken uploads left. Returns the lock under which that may be done.
   std::unique_ptr<store::StoreLock> tidy() {
-    auto lock = sides_.to.try_lock(names::source(options_.source) + "copier-backups", stop_);
+    auto lock = sides_.to.try_lock(names::copier_lock(options_.source), stop_);
     if (lock) {
       sides_.to.remove_abandoned_uploads(
           names::source(options_.source),
@@ -77,12 +77,12 @@ class BackupCopy {
     return lock;
   }
 
-  /// All but the log, leases and what does not concern the source as such.
+  /// All but the log and what concerns one repository alone.
   Objects list(const store::ObjectStore& store) const {
-    const std::string leases = names::source(options_.source) + "leases/";
     Objects objects;
     for (const store::ObjectInfo& object : store.list(names::source(options_.source), stop_)) {
-      if (!names::is_of_agent(object.name) && !object.name.starts_with(leases)) {
+      if (!names::is_of_agent(object.name) &&
+          !names::is_of_one_repository(options_.source, object.name)) {
         objects[object.name] = object.bytes;
       }
     }

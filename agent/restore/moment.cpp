@@ -491,6 +491,13 @@ Moment parse_moment(const std::string& text) {
                           text));
 }
 
+catalog::HoldRequest hold_request(const std::string& by, const RestorePoint& point) {
+  return {.by = by,
+          .backup = point.base.commit,
+          .lineage = point.needs_log() ? point.window.lineage : std::string(),
+          .offset = point.base.snapshot.offset};
+}
+
 RestorePoint own_moment(const catalog::Commit& commit, const catalog::Snapshot& snapshot) {
   RestorePoint point;
   point.base = {commit, snapshot};

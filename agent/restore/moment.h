@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "catalog/hold.h"
 #include "catalog/timeline.h"
 
 #include <cstdint>
@@ -34,6 +35,9 @@ struct RestorePoint {
 
   bool needs_log() const noexcept { return offset > base.snapshot.offset; }
 };
+
+/// What retention must not remove while `by` ("restore") reads that moment.
+catalog::HoldRequest hold_request(const std::string& by, const RestorePoint& point);
 
 /// A backup's own moment: its snapshot of one shard, without any log.
 RestorePoint own_moment(const catalog::Commit& commit, const catalog::Snapshot& snapshot);
