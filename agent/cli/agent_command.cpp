@@ -5,6 +5,7 @@
 #include "cli/service_watch.h"
 #include "config/load.h"
 #include "config/storage_options.h"
+#include "daemon/restore_watch.h"
 #include "daemon/service.h"
 #include "flow/group.h"
 #include "flow/pause.h"
@@ -67,6 +68,7 @@ class Repositories {
   }
 
   store::ObjectStore& primary() { return repositories_.front()->catalog().store(); }
+  const catalog::Catalog& catalog() { return repositories_.front()->catalog(); }
 
   std::vector<daemon::AgentCopy> copies() {
     std::vector<daemon::AgentCopy> copies;
@@ -155,8 +157,11 @@ class RunningAgent {
       });
     }
     const std::stop_callback on_stop(stop, [this] { manager_.stopping(); });
+    daemon::RestoreWatch restores(repositories_.catalog(), config_at_start_.source.data_dir,
+                                  metrics_.agent.restores());
     std::stop_source end;
     flow::Group threads(end.get_token());
+    threads.spawn("restores", [&](const std::stop_token& token) { restores.look_for_ever(token); });
     if (!metrics_file.empty()) {
       threads.spawn("metrics", [&](const std::stop_token& token) {
         write_metrics_for_ever(metrics_file, metrics_, token);
