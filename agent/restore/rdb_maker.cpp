@@ -30,7 +30,9 @@ rdb::ServerVersion ask(const ServerProgram& program) {
   try {
     return ask_version(program);
   } catch (const Error& error) {
-    throw none_usable(error.what());
+    // Its own advice is part of ours.
+    const std::string why = error.what();
+    throw none_usable(why.substr(0, why.find(';')));
   }
 }
 
