@@ -202,12 +202,13 @@ TEST(Names, TellWhatIsTheAgents) {
 }
 
 TEST(Names, OfLocksHoldsAndTrimsAreReadBack) {
-  EXPECT_EQ(lock("orders", kId, "x"), "sources/orders/locks/" + std::string(kId) + "/x.json");
-  EXPECT_EQ(parse_lock("orders", lock("orders", kId, "x")), (LockName{kId, "x"}));
+  EXPECT_EQ(names::lock("orders", kId, "x"),
+            "sources/orders/locks/" + std::string(kId) + "/x.json");
+  EXPECT_EQ(parse_lock("orders", names::lock("orders", kId, "x")), (LockName{kId, "x"}));
   EXPECT_EQ(id_of_hold("orders", hold("orders", kId)), kId);
   EXPECT_EQ(parse_trim("orders", "0", trim("orders", "0", kLineage, 77)), (TrimName{kLineage, 77}));
   for (const std::string& name :
-       {lock("users", kId, "x"), locks("orders") + "x.json", locks("orders") + "a/b/c.json",
+       {names::lock("users", kId, "x"), locks("orders") + "x.json", locks("orders") + "a/b/c.json",
         locks("orders") + "/x.json", hold("users", kId), holds("orders") + "a/b.json",
         holds("orders") + ".json", trim("users", "0", kLineage, 7),
         trim("orders", "1", kLineage, 7), trim("orders", "0", "short", 7),
@@ -226,7 +227,7 @@ TEST(Names, TellWhatNoCopyWants) {
     EXPECT_FALSE(is_of_one_repository("users", name)) << name;
   }
   for (const std::string& name :
-       {lock("orders", kId, "x"), commit("orders", 7, kId), manifest("orders", kId),
+       {names::lock("orders", kId, "x"), commit("orders", 7, kId), manifest("orders", kId),
         event("orders", "0", kLineage, kId), segment("orders", "0", kSegment)}) {
     EXPECT_FALSE(is_of_one_repository("orders", name)) << name;
   }
