@@ -306,6 +306,50 @@ def restore_request(machine):
     pod.kill()
 
 
+def damage_snapshots(cluster):
+    for path, _, files in os.walk(cluster.claim("backups")):
+        for name in files:
+            if name.endswith(".rdb.zst"):
+                with open(os.path.join(path, name), "r+b") as file:
+                    content = file.read()
+                    file.seek(len(content) // 3)
+                    file.write(bytes([content[len(content) // 3] ^ 1]))
+
+
+def request_fails(machine):
+    """What cannot be carried out keeps the pod in Init, with the old data as it was, until it is cancelled."""
+    cluster = machine.cluster("request_fails")
+    pod, client, digest = filled(cluster)
+    expect("asking", keyrewind(pod, "restore", "request").returncode, 0)
+    pod.kill()
+    damage_snapshots(cluster)
+
+    pod = Pod(cluster)
+    for _ in range(2):
+        failure = init_failure(pod)
+        expect("status", failure.status, 8)
+        expect("message", failure.message[0], lambda text: "restore request 1" in text and "damaged" in text)
+    data = cluster.claim("data-orders-0")
+    expect("old data", os.path.exists(os.path.join(data, "appendonlydir")), True)
+    expect("mark", mark_of(data), "failed")
+
+    # From anywhere with the configuration, as the pod does not run.
+    agent = pod.container("keyrewind")
+    agent.spec = dict(agent.spec, args=["restore", "request", "--show", "-o", "json"])
+    agent.start()
+    wait_until("it is shown", lambda: not agent.running())
+    expect("shown", agent.log(), lambda text: '"failing"' in text and "damaged" in text)
+    agent.spec = dict(agent.spec, args=["restore", "request", "--cancel"])
+    agent.start()
+    wait_until("it is cancelled", lambda: not agent.running())
+    expect("cancelling", agent.exit_code(), 0)
+
+    pod = Pod(cluster)
+    pod.start()
+    expect("digest", Client().digest(), digest)
+    pod.kill()
+
+
 def flush_of(pod):
     events = json.loads(keyrewind(pod, "timeline", "-o", "json").stdout)["events"]
     return next(event["id"] for event in events if event["command"] == "FLUSHALL")
@@ -380,6 +424,28 @@ def other_ordinal(machine):
     expect("status", container.exit_code(), 0)
     expect("log", container.log(), lambda log: "pod 1 is not among those that are restored" in log)
     expect("data", os.listdir(cluster.claim("data-orders-1")), [])
+
+
+def live_primary(machine):
+    """With Sentinels any pod may have the data: one that starts beside a living primary restores nothing."""
+    cluster = machine.cluster("live_primary")
+    pod, _, digest = filled(cluster)
+    restore = spec_of(cluster.documents)["initContainers"][0]
+    restore["args"] = [arg for arg in restore["args"] if "ordinals" not in arg] + ["--unless-alive"]
+    container = Pod(cluster, ordinal=1).container("restore")
+    container.start()
+    wait_until("the restore ends", lambda: not container.running())
+    expect("status", container.exit_code(), 0)
+    expect("log", container.log(), lambda log: "a primary with data is alive at 127.0.0.1:6379" in log)
+    expect("data", os.listdir(cluster.claim("data-orders-1")), [])
+
+    # With all of them dead, the first one restores.
+    pod.kill()
+    cluster.lose("data-orders-0")
+    pod = Pod(cluster)
+    pod.start()
+    expect("digest", Client().digest(), digest)
+    pod.kill()
 
 
 def grace_period(machine):
@@ -586,13 +652,7 @@ def damaged_backup(machine):
     cluster = machine.cluster("damaged_backup", with_copy)
     pod, client, _ = filled(cluster)
     copied(pod)
-    for path, _, files in os.walk(cluster.claim("backups")):
-        for name in files:
-            if name.endswith(".rdb.zst"):
-                with open(os.path.join(path, name), "r+b") as file:
-                    content = file.read()
-                    file.seek(len(content) // 3)
-                    file.write(bytes([content[len(content) // 3] ^ 1]))
+    damage_snapshots(cluster)
 
     verified = keyrewind(pod, "verify", "--all", "--level", "checksum")
     expect("status of verify", verified.returncode, 8)
@@ -681,8 +741,9 @@ class server_in:
         self.process.wait()
 
 
-TESTS = [image, plain_manifests, first_boot, restart_with_data, lost_volume, lost_backups, store_down_at_boot, restore_request, killed_restore,
-         other_ordinal, grace_period, secret_missing, read_only_volume, wrong_uid, full_volume, changed_config, lost_bucket,
+TESTS = [image, plain_manifests, first_boot, restart_with_data, lost_volume, lost_backups, store_down_at_boot, restore_request, request_fails,
+         killed_restore,
+         other_ordinal, live_primary, grace_period, secret_missing, read_only_volume, wrong_uid, full_volume, changed_config, lost_bucket,
          damaged_backup, lost_key]
 
 
