@@ -51,9 +51,9 @@ class Machine:
                      [(self.bin, "/server-bin"), (self.servers, self.servers)],
                      path="/server-bin:")
 
-    def cluster(self, name, change=None):
-        """The cluster of manifests/orders.yaml, with what `change` does to its documents."""
-        documents = load(os.path.join(HERE, "manifests/orders.yaml"))
+    def cluster(self, name, change=None, documents=None):
+        """The cluster of `documents`, else of manifests/orders.yaml, with what `change` does to them."""
+        documents = documents or load(os.path.join(HERE, "manifests/orders.yaml"))
         folder = os.path.join(self.folder, name)
         os.makedirs(folder)
         if change:
@@ -570,28 +570,30 @@ def changed_config(machine):
     pod.kill()
 
 
+def into_a_folder(documents):
+    """Makes manifests that store into a bucket store into a volume, often, and their server tell its digest."""
+    for document in documents:
+        files = document.get("data") or {}
+        if "config.yaml" in files:
+            config = yaml.safe_load(files["config.yaml"])
+            config["repository"] = {"url": "file:///backups"}
+            config["log"]["segment_max_age"] = "1s"
+            # Within minutes the volume is lost and a moment restored: new histories, and a snapshot for each.
+            config |= {"quotas": {"full_sync_min_interval": "0s"}, "lease": {"ttl": "2s"}}
+            files["config.yaml"] = yaml.safe_dump(config)
+        if "valkey.conf" in files:
+            files["valkey.conf"] += ("appendfsync always\nenable-debug-command local\n"
+                                     "repl-diskless-sync-delay 0\n")
+    pod = next(each for each in documents if each["kind"] == "StatefulSet")["spec"]["template"]["spec"]
+    pod["volumes"].append({"name": "backups", "persistentVolumeClaim": {"claimName": "backups"}})
+    for container in pod["initContainers"]:
+        if container["name"].startswith("keyrewind"):
+            container["volumeMounts"].append({"name": "backups", "mountPath": "/backups"})
+
+
 def plain_manifests(machine):
     """deploy/kubernetes as it is applied, but for where the repository is: a boot, a lost volume, a request."""
-    documents = load(os.path.join(SOURCE, "deploy/kubernetes/valkey.yaml"))
-
-    def find(name):
-        return next(document for document in documents if document["metadata"]["name"] == name)
-
-    data = find("keyrewind")["data"]
-    config = yaml.safe_load(data["config.yaml"])
-    config["repository"] = {"url": "file:///backups"}
-    # Within minutes the volume is lost and a moment restored: two new histories, and a snapshot for each.
-    config["quotas"] = {"full_sync_min_interval": "0s"}
-    data["config.yaml"] = yaml.safe_dump(config)
-    conf = next(document for document in documents if "valkey.conf" in document.get("data", {}))["data"]
-    conf["valkey.conf"] += "enable-debug-command local\nrepl-diskless-sync-delay 0\n"
-    spec = spec_of(documents)
-    spec["volumes"].append({"name": "backups", "persistentVolumeClaim": {"claimName": "backups"}})
-    for container in spec["initContainers"]:
-        container["volumeMounts"].append({"name": "backups", "mountPath": "/backups"})
-    folder = os.path.join(machine.folder, "plain_manifests")
-    os.makedirs(folder)
-    cluster = Cluster(folder, documents, machine.image)
+    cluster = machine.cluster("plain_manifests", into_a_folder, load(os.path.join(SOURCE, "deploy/kubernetes/valkey.yaml")))
 
     pod, client, digest = filled(cluster)
     for container in [*pod.main, *pod.sidecars()]:
@@ -608,6 +610,55 @@ def plain_manifests(machine):
     pod, client = started(cluster)
     expect("digest", client.digest(), digest)
     pod.kill()
+
+
+def comes_back(cluster, claim):
+    """Fills the pod's server, loses its volume, and expects the last acknowledged write behind a new start."""
+    pod, client, _ = filled(cluster)
+    client("SET", "last", "acknowledged")
+    stored(client)
+    digest = client.digest()
+    ending = pod.terminate()
+    expect("the last to end", ending.order[-1], "keyrewind")
+    expect("killed", ending.killed, [])
+    cluster.lose(claim)
+
+    pod, client = started(cluster)
+
+    expect("the restore's log", pod.container("keyrewind-restore").log(), lambda log: "restored" in log)
+    expect("the last write", client("GET", "last"), "acknowledged")
+    expect("digest", client.digest(), digest)
+    pod.kill()
+
+
+def example_for_valkey_helm(machine):
+    """The containers, volumes and rights of the example, in the pod that valkey-helm makes of them."""
+    with open(os.path.join(SOURCE, "helm/keyrewind/examples/valkey-helm.yaml")) as file:
+        example = yaml.safe_load(file)
+    rights = example["auth"]["aclUsers"]["backup"]["permissions"]
+    # That chart's own init container puts the configuration beside the data, before any of ours.
+    own = {"name": "valkey-init", "image": "valkey", "volumeMounts": [
+               {"name": "valkey-data", "mountPath": "/data"}, {"name": "valkey-config", "mountPath": "/chart"}],
+           "command": ["sh", "-c", "mkdir -p /data/conf && cp /chart/valkey.conf /data/conf/valkey.conf"]}
+    server = {"name": "valkey", "image": "valkey", "command": ["valkey-server", "/data/conf/valkey.conf"],
+              "volumeMounts": [{"name": "valkey-data", "mountPath": "/data"}]}
+    documents = [
+        {"kind": "ConfigMap", "metadata": {"name": "keyrewind"}, "data": {"config.yaml": yaml.safe_dump({
+            "version": 1, "log": {"spool": {"dir": "/var/lib/keyrewind/spool"}},
+            "source": {"name": "orders", "address": "valkey://127.0.0.1:6379", "username": "backup",
+                       "password_file": "/run/secrets/keyrewind/password"}})}},
+        {"kind": "ConfigMap", "metadata": {"name": "valkey-config"}, "data": {"valkey.conf": (
+            example["valkeyConfig"] + f"dir /data\nuser default on nopass ~* &* +@all\nuser backup on >secret {rights}\n")}},
+        {"kind": "Secret", "metadata": {"name": "valkey-users"}, "stringData": {"backup": "secret"}},
+        {"kind": "StatefulSet", "metadata": {"name": "valkey"}, "spec": {
+            "template": {"spec": {
+                "terminationGracePeriodSeconds": 30,  # That chart has no value for it.
+                "securityContext": {"runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000},
+                "initContainers": [own] + example["extraInitContainers"], "containers": [server],
+                "volumes": [{"name": "valkey-config", "configMap": {"name": "valkey-config"}}] + example["extraVolumes"]}},
+            "volumeClaimTemplates": [{"metadata": {"name": "valkey-data"}}]}}]
+
+    comes_back(machine.cluster("example_for_valkey_helm", into_a_folder, documents), "valkey-data-valkey-0")
 
 
 def with_copy(documents):
@@ -741,9 +792,9 @@ class server_in:
         self.process.wait()
 
 
-TESTS = [image, plain_manifests, first_boot, restart_with_data, lost_volume, lost_backups, store_down_at_boot, restore_request, request_fails,
-         killed_restore,
-         other_ordinal, live_primary, grace_period, secret_missing, read_only_volume, wrong_uid, full_volume, changed_config, lost_bucket,
+TESTS = [image, plain_manifests, example_for_valkey_helm, first_boot, restart_with_data, lost_volume, lost_backups,
+         store_down_at_boot, restore_request, request_fails, killed_restore, other_ordinal, live_primary, grace_period,
+         secret_missing, read_only_volume, wrong_uid, full_volume, changed_config, lost_bucket,
          damaged_backup, lost_key]
 
 
