@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "cli/api_port.h"
 #include "cli/commands.h"
 #include "cli/config_watch.h"
 #include "cli/service_options.h"
@@ -174,6 +175,10 @@ class RunningAgent {
       });
     }
     manager_.ready();
+    threads.spawn("api", [this](const std::stop_token& token) {
+      serve_api(
+          config_at_start_, service_, [this] { return metrics_.text(); }, metrics_.agent, token);
+    });
     threads.spawn("config", [this](const std::stop_token& token) { watch_config(token); });
     const auto finish = [&] {
       if (interrupt != nullptr) {

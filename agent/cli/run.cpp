@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/config_command.h"
 #include "cli/interrupt.h"
+#include "cli/status_command.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -51,6 +52,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_unlock_command(app, invocation);
   add_export_command(app, invocation);
   add_import_command(app, invocation);
+  add_status_command(app, invocation);
   add_doctor_command(app, invocation);
   add_config_command(app, invocation.global);
   add_support_command(app, invocation);

@@ -2,6 +2,7 @@
 
 #include "cli/backup_result.h"
 #include "config/pipeline_options.h"
+#include "config/retention_rules.h"
 #include "config/source_options.h"
 
 #include <filesystem>
@@ -64,6 +65,9 @@ daemon::ServiceOptions to_service_options(const config::Config& config) {
   }
   options.notify = to_notifier_options(config);
   options.floor_binds_people = floor_binds_people(config);
+  if (config.retention.enabled) {
+    options.retention = config::to_retention_rules(config);
+  }
   options.manual_per_24h = config.quotas.manual_per_24h;
   options.max_stored = config.quotas.max_stored;
   options.temporary = std::filesystem::temp_directory_path();

@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "catalog/backup_lock.h"
+#include "catalog/restore_request.h"
 #include "daemon/backup_accounts.h"
 #include "daemon/backup_desk.h"
 #include "daemon/fork_guard.h"
@@ -10,15 +12,19 @@
 #include "daemon/observations.h"
 #include "daemon/quotas.h"
 #include "daemon/repository_watch.h"
+#include "daemon/retention_runs.h"
 #include "daemon/tasks.h"
 #include "daemon/verify_runs.h"
 #include "flow/group.h"
 #include "flow/pause.h"
 #include "flow/time_limit.h"
+#include "prune/delete_backups.h"
+#include "prune/lock_backups.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <utility>
@@ -106,6 +112,7 @@ class Service::Work {
                         }},
                    clock),
         accounts_(scheduler_, watch_, seen_, notifier_, metrics, clock),
+        retention_(catalog_, tasks_, seen_, metrics, clock),
         verifications_(catalog_, verify_options(options_), tasks_, seen_, notifier_, metrics,
                        clock) {
     const Timestamp now = clock_.now();
@@ -195,6 +202,8 @@ class Service::Work {
   const Tasks& tasks() const noexcept { return tasks_; }
   const catalog::Catalog& catalog() const noexcept { return catalog_; }
   VerifyRuns& verifications() noexcept { return verifications_; }
+  const Clock& clock() const noexcept { return clock_; }
+  Notifier& notifier() noexcept { return notifier_; }
 
   /// A backup for the schedule, as if it were due.
   std::string ask_for(const PlannedBackups& schedule) {
@@ -210,10 +219,11 @@ class Service::Work {
 
   std::vector<api::BackupEntry> backups(const api::BackupFilter& filter) const {
     const flow::TimeLimit limit(kAskingPatience);
+    const auto locks = catalog::list_locks(catalog_, limit.token());
     std::vector<api::BackupEntry> entries;
     for (catalog::Commit& commit : catalog_.list(limit.token())) {
       if (fits(commit, filter)) {
-        entries.push_back({.commit = std::move(commit)});
+        entries.push_back(entry_of(std::move(commit), locks));
       }
     }
     return entries;
@@ -221,7 +231,31 @@ class Service::Work {
 
   api::BackupEntry backup(const std::string& id) const {
     const flow::TimeLimit limit(kAskingPatience);
-    return {.commit = catalog_.find(id, limit.token())};
+    return entry_of(catalog_.find(id, limit.token()), catalog::list_locks(catalog_, limit.token()));
+  }
+
+  void lock(const std::string& id, const api::BackupEntry::Lock& lock) {
+    const flow::TimeLimit limit(kAskingPatience);
+    prune::lock_backup(
+        catalog_, id,
+        {.backup = {}, .until = lock.until, .note = lock.reason, .created = clock_.now()},
+        limit.token());
+  }
+
+  void unlock(const std::string& id) {
+    const flow::TimeLimit limit(kAskingPatience);
+    prune::unlock_backup(catalog_, id, limit.token());
+  }
+
+  void remove(const std::string& id) {
+    const flow::TimeLimit limit(kAskingPatience);
+    const auto report = prune::delete_backups(catalog_, {.ids = {id}}, clock_, limit.token());
+    if (!report.refused.empty()) {
+      throw Error(Side::repository, ErrorKind::denied,
+                  fmt::format("the store would not remove {}: {}", report.refused.front().object,
+                              report.refused.front().reason));
+    }
+    wake_keeper();
   }
 
  private:
@@ -269,7 +303,13 @@ class Service::Work {
     }
   }
 
-  void backup_ended(const SnapshotTaker::Outcome& outcome) { accounts_.ended(outcome); }
+  void backup_ended(const SnapshotTaker::Outcome& outcome) {
+    accounts_.ended(outcome);
+    if (outcome.result) {
+      retention_wanted_ = true;
+      wake_keeper();
+    }
+  }
 
   /// Schedules, health and what is shown of both, every second.
   void watch_time(const std::stop_token& stop) {
@@ -320,9 +360,10 @@ class Service::Work {
     notifier_.tell(Occasion::unhealthy, "the agent is unhealthy: " + why);
   }
 
-  /// Looks at the repositories.
+  /// Looks at the repositories, and removes what no rule keeps.
   void keep(const std::stop_token& stop) {
     std::optional<steady_clock::time_point> counted;
+    std::optional<steady_clock::time_point> removed;
     const auto is_due = [](const auto& last, milliseconds interval) {
       return !last || steady_clock::now() - *last >= interval;
     };
@@ -338,8 +379,17 @@ class Service::Work {
             scheduler_.begin(started_by_schedule(watch_.backups()));
           }
         }
+        note_restore_request(stop);
       } else {
         watch_.look(stop);
+      }
+      if (is_active && options.retention &&
+          (is_due(removed, options.retention_interval) || retention_wanted_)) {
+        retention_wanted_ = false;
+        removed = steady_clock::now();
+        if (retention_.run_once(*options.retention, stop)) {
+          watch_.count(stop);
+        }
       }
       wait_for_news(options.look_interval, stop);
     }
@@ -355,6 +405,32 @@ class Service::Work {
     const std::lock_guard lock(mutex_);
     is_news_ = true;
     news_.notify_all();
+  }
+
+  /// Whether somebody wants a restore, and whether one was done since the last look.
+  void note_restore_request(const std::stop_token& stop) {
+    try {
+      const auto status = catalog::newest_restore_request(catalog_, stop);
+      metrics_.restores().pending(status && status->is_pending(kOnlyShard));
+      if (!status) {
+        return;
+      }
+      const auto outcome = status->outcomes.find(kOnlyShard);
+      if (outcome != status->outcomes.end()) {
+        const bool is_news = last_restore_ && *last_restore_ < outcome->second.finished;
+        last_restore_ = outcome->second.finished;
+        metrics_.restores().last(
+            outcome->second.finished,
+            milliseconds(static_cast<std::int64_t>(outcome->second.seconds * 1000)), true);
+        if (is_news) {
+          notifier_.tell(Occasion::restored,
+                         fmt::format("backup {} was restored", outcome->second.backup));
+        }
+      }
+      last_restore_ = last_restore_.value_or(Timestamp());
+    } catch (const Error& error) {
+      log::debug("restore request not read", {{"error", error.what()}});
+    }
   }
 
   /// How old the oldest write is that the repository lacks; nothing if it lacks none.
@@ -410,6 +486,16 @@ class Service::Work {
     return facts;
   }
 
+  static api::BackupEntry entry_of(catalog::Commit commit,
+                                   const std::map<std::string, catalog::BackupLock>& locks) {
+    api::BackupEntry entry{.commit = std::move(commit)};
+    if (const auto found = locks.find(entry.commit.id); found != locks.end()) {
+      entry.lock =
+          api::BackupEntry::Lock{.until = found->second.until, .reason = found->second.note};
+    }
+    return entry;
+  }
+
   const ServiceLinks links_;
   metrics::AgentMetrics& metrics_;
   const Clock& clock_;
@@ -422,6 +508,9 @@ class Service::Work {
   std::mutex review_;  ///< Guards was_healthy_.
   bool was_healthy_ = true;
 
+  std::atomic<bool> retention_wanted_{false};
+  std::optional<Timestamp> last_restore_;  ///< Of the thread that keeps the repository.
+
   mutable catalog::Catalog catalog_;
   Observations seen_;
   Tasks tasks_;
@@ -432,6 +521,7 @@ class Service::Work {
   Agent agent_;
   Scheduler scheduler_;
   BackupAccounts accounts_;
+  RetentionRuns retention_;
   VerifyRuns verifications_;
 };
 
@@ -493,6 +583,18 @@ catalog::Timeline Service::timeline() const {
   return catalog::read_timeline(work_->catalog(), limit.token());
 }
 
+void Service::lock_backup(const std::string& id, const api::BackupEntry::Lock& lock) {
+  work_->lock(id, lock);
+}
+
+void Service::unlock_backup(const std::string& id) {
+  work_->unlock(id);
+}
+
+void Service::delete_backup(const std::string& id) {
+  work_->remove(id);
+}
+
 std::vector<api::ScheduleStatus> Service::schedules() const {
   return work_->scheduler().list();
 }
@@ -528,6 +630,42 @@ std::optional<api::Task> Service::task(const std::string& id) const {
 
 bool Service::cancel_task(const std::string& id) {
   return work_->tasks().cancel(id);
+}
+
+std::optional<api::RestoreRequest> Service::restore_request() const {
+  const flow::TimeLimit limit(kAskingPatience);
+  const auto status = catalog::newest_restore_request(work_->catalog(), limit.token());
+  if (!status || !status->is_pending(kOnlyShard)) {
+    return std::nullopt;
+  }
+  return api::RestoreRequest{
+      .backup = status->request.backup.empty() ? "latest" : status->request.backup,
+      .at = status->request.at,
+      .created = status->request.created};
+}
+
+void Service::put_restore_request(const api::RestoreRequest& request) {
+  const flow::TimeLimit limit(kAskingPatience);
+  const catalog::Commit commit = work_->catalog().find(request.backup, limit.token());
+  catalog::request_restore(
+      work_->catalog(),
+      {.backup = request.at.empty() || request.backup != "latest" ? commit.id : std::string(),
+       .at = request.at,
+       .by = "api"},
+      kOnlyShard, work_->clock(), limit.token());
+  work_->notifier().tell(Occasion::restored,
+                         "a restore was requested; it is done when the servers start next");
+}
+
+bool Service::delete_restore_request() {
+  const flow::TimeLimit limit(kAskingPatience);
+  const auto status = catalog::newest_restore_request(work_->catalog(), limit.token());
+  if (!status || !status->is_pending(kOnlyShard)) {
+    return false;
+  }
+  catalog::cancel_restore_request(work_->catalog(), status->request.number, work_->clock(),
+                                  limit.token());
+  return true;
 }
 
 }  // namespace keyrewind::daemon

@@ -185,7 +185,8 @@ class Term::Work {
                               "the spool for the next start",
                               spool_.bytes()));
     }
-    log::info("agent stopped", {{"offset", received_.load()}});
+    log::info("agent stopped; all that was read is in the repository",
+              {{"offset", received_.load()}, {"durable_offset", durable_offset()}});
     return End::stopped;
   }
 
@@ -657,13 +658,18 @@ class Term::Work {
     }
   }
 
+  std::int64_t durable_offset() const {
+    const auto place = place_.get();
+    return place ? durable_.offset_of(place->lineage) : 0;
+  }
+
   void note_log() {
     const auto place = place_.get();
     seen_.change([&](Observations::Seen& seen) {
       api::Status::Log& log = seen.status.log;
       log.lineage = place ? place->lineage : "";
       log.received_offset = received_;
-      log.durable_offset = place ? durable_.offset_of(place->lineage) : 0;
+      log.durable_offset = durable_offset();
       log.lag_bytes = static_cast<std::uint64_t>(
           std::max<std::int64_t>(log.received_offset - log.durable_offset, 0));
       log.spool_bytes = spool_.bytes();

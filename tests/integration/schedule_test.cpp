@@ -250,13 +250,29 @@ TEST_F(ManualBackup, IsDoubtedAsTheFinalOneIfWritesGoOn) {
   user.backup();
   source.cli({"CONFIG", "SET", "repl-diskless-sync-delay", "2"});
   Process writer({.command = {find_server("valkey-cli-8.1").value().string(), "-s",
-                              source.socket_path().string(), "-r", "-1", "-i", "0.01", "INCR",
-                              "n"},
+                              source.socket_path().string(), "-r", "-1", "-i", "0.01", "INCR", "n"},
                   .out_file = user.folder() / "writer.out"});
 
   const auto backup = user.json({"backup", "--final"});
 
   EXPECT_THAT(backup["warnings"].dump(), HasSubstr("writes came after this final backup"));
+}
+
+class StatusOfARepository : public Schedule {};
+
+TEST_F(StatusOfARepository, IsGoodAsLongAsBackupsCome) {
+  RedisServer source(quick_server(kServer));
+  const Keyrewind user(source.url(), "snapshots: {schedules: [{name: nightly, cron: '@daily'}]}\n");
+
+  const RunResult before = user.run({"status", "-o", "json"});
+  EXPECT_EQ(before.status, 10);
+  EXPECT_THAT(before.out, HasSubstr("no_backup"));
+
+  const Keyrewind without(source.url());
+  without.backup();
+  const RunResult after = without.run({"status"});
+  EXPECT_EQ(after.status, 0) << after.out << after.err;
+  EXPECT_THAT(after.out, HasSubstr("1 backups"));
 }
 
 }  // namespace
