@@ -36,10 +36,10 @@ void serve_api(const config::Config& config, api::AgentControl& control,
   if (config.http.listen.empty() && config.http.socket.empty()) {
     return;
   }
-  api::Api api(control, to_api_options(config, metrics, agent_metrics));
   std::string last_failure;
   while (!stop.stop_requested()) {
     try {
+      api::Api api(control, to_api_options(config, metrics, agent_metrics));
       http::Server server({.listen = config.http.listen,
                            .socket = config.http.socket,
                            .cert_file = config.http.tls.cert_file,

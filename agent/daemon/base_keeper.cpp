@@ -204,7 +204,8 @@ void BaseKeeper::note_outcome() {
   if (!outcome) {
     return;
   }
-  if (outcome->lineage == lineage_) {
+  // One that failed takes nothing away from a base that is there.
+  if (outcome->lineage == lineage_ && (!outcome->error || base_ != Base::there)) {
     base_ = outcome->error ? Base::missing : Base::there;
   }
   if (!outcome->error && outcome->origin.trigger == catalog::Trigger::final) {

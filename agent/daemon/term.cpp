@@ -172,6 +172,7 @@ class Term::Work {
       options_.pulse->rest();
     }
     bases_.stop();
+    give_up_backup(milliseconds(0), "this agent does not work any more");
     const bool orderly = stop.stop_requested() && !lost;
     const bool shipped = orderly && spool_.wait_until_shipped(current_options().shutdown_patience);
     workers_end.request_stop();
@@ -653,7 +654,7 @@ class Term::Work {
     while (!stop.stop_requested()) {
       metrics_.spool(spool_.bytes(), spool_.max_bytes());
       note_log();
-      give_up_backup();
+      give_up_late_backup();
       flow::pause(milliseconds(1000), stop);
     }
   }
@@ -702,16 +703,20 @@ class Term::Work {
   }
 
   /// Nobody can take it while the log is not attached: who asked should know in the end.
-  void give_up_backup() {
-    const AgentOptions options = current_options();
-    const auto wish = desk_.give_up(seen_.get().status.log.attached
-                                        ? kBackupPatience + options.full_sync_min_interval
-                                        : kDetachedPatience);
+  void give_up_late_backup() {
+    const bool is_attached = seen_.get().status.log.attached;
+    give_up_backup(is_attached ? kBackupPatience + current_options().full_sync_min_interval
+                               : kDetachedPatience,
+                   bases_why());
+  }
+
+  /// The one that waits, if it has done so for `longest` or was cancelled.
+  void give_up_backup(milliseconds longest, const std::string& why) {
+    const auto wish = desk_.give_up(longest);
     if (!wish || !backup_ended_) {
       return;
     }
     const bool is_cancelled = wish->job && wish->job->stop_token().stop_requested();
-    const std::string why = bases_why();
     backup_ended_({.error = is_cancelled ? Error(ErrorKind::cancelled, "cancelled")
                                          : Error(Side::source, ErrorKind::unavailable, why),
                    .backup = {},
