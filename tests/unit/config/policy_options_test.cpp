@@ -133,7 +133,7 @@ TEST(PolicyOptions, TellEveryMistakeAtOnce) {
           "so leave the first one out: '0 3 * * *'",
           "c.yaml:9:47: snapshots.schedules.0.time_zone: 'Europe/Berln' is no time zone; write a "
           "name such as Europe/Berlin or UTC; did you mean 'Europe/Berlin'?",
-          "c.yaml:10:13: snapshots.schedules.1.name 'a' is another schedule's already",
+          "c.yaml:10:12: snapshots.schedules.1.name 'a' is another schedule's already",
           "c.yaml:10:21: snapshots.schedules.1.cron: '0 0 30 2 *' is no schedule: no month that it "
           "names has such a day",
           "c.yaml:10:44: snapshots.schedules.1.labels: 'x' is no label; write KEY=VALUE",

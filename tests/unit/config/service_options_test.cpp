@@ -10,6 +10,7 @@ namespace keyrewind::config {
 namespace {
 
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 
 /// The mistakes of the smallest configuration and `more`, which begins in line 7.
