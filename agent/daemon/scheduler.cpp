@@ -40,7 +40,7 @@ void Scheduler::configure(std::vector<PlannedBackups> schedules) {
       state.status = before->status;
     }
     if (state.slots) {
-      state.slots->change(schedule);
+      state.slots->change(schedule, now);
     } else if (started_) {
       state.slots.emplace(schedule, started_of(*started_, schedule.name()), now);
     }
