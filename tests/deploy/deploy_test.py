@@ -484,6 +484,7 @@ class Manifests(Case):
                 environment = dict(services[name]["environment"])
                 self.assert_config(environment.pop("KEYREWIND_CONFIG_YAML"), environment)
                 self.assert_arguments(services[name]["command"])
+        self.assert_arguments(services["keyrewind"]["healthcheck"]["test"][2:])
         self.assertEqual(services["valkey"]["depends_on"]["restore"]["condition"], "service_completed_successfully")
         self.assertIn("keyrewind", services["valkey"]["depends_on"])
 
