@@ -127,6 +127,7 @@ class Case(unittest.TestCase):
         outcome = run(PROGRAM, *arguments, "--help")
         self.assertEqual(outcome.returncode, 0, outcome.stderr)
         known = outcome.stdout
+        self.assertRegex(known, rf"(?m)^Usage: \S+ {arguments[0]}\b")
         for argument in arguments[1:]:
             if argument.startswith("--"):
                 self.assertRegex(known, rf"(?m)(^|[ ,]){argument.split('=')[0]}\b")
