@@ -3,6 +3,7 @@
 #include "cli/backup_result.h"
 #include "config/pipeline_options.h"
 #include "config/retention_rules.h"
+#include "config/schedules.h"
 #include "config/source_options.h"
 
 #include <filesystem>
@@ -31,8 +32,9 @@ daemon::NotifierOptions to_notifier_options(const config::Config& config) {
                                   .heartbeat = {.url = config.notify.heartbeat_url,
                                                 .url_file = config.notify.heartbeat_url_file}};
   for (const config::Config::Webhook& webhook : config.notify.webhooks) {
-    options.webhooks.push_back(
-        {.place = {.url = webhook.url, .url_file = webhook.url_file}, .on = webhook.on});
+    options.webhooks.push_back({.place = {.url = webhook.url, .url_file = webhook.url_file},
+                                .on = webhook.on,
+                                .slack = webhook.format == config::Config::Webhook::Format::slack});
   }
   return options;
 }
@@ -51,17 +53,10 @@ daemon::ServiceOptions to_service_options(const config::Config& config) {
   daemon::ServiceOptions options;
   options.agent = to_agent_options(config);
   options.address = config.source.address;
-  for (const config::Config::Schedule& schedule : config.snapshots.schedules) {
-    const std::string& zone =
-        schedule.time_zone.empty() ? config.snapshots.time_zone : schedule.time_zone;
-    options.schedules.push_back(
-        {.schedule = policy::Schedule({.source = config.source.name,
-                                       .name = schedule.name,
-                                       .cron = policy::Cron(schedule.cron),
-                                       .zone = policy::Zone(zone),
-                                       .jitter = config.snapshots.jitter,
-                                       .catch_up = config.snapshots.catch_up}),
-         .labels = parse_labels(schedule.labels)});
+  const auto schedules = config::to_schedules(config);
+  for (std::size_t index = 0; index < schedules.size(); ++index) {
+    options.schedules.push_back({.schedule = schedules[index],
+                                 .labels = parse_labels(config.snapshots.schedules[index].labels)});
   }
   options.notify = to_notifier_options(config);
   options.floor_binds_people = floor_binds_people(config);
