@@ -7,6 +7,8 @@
 #include "restore/restore_mark.h"
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <utility>
 
 namespace keyrewind::daemon {
@@ -14,6 +16,26 @@ namespace {
 
 constexpr std::chrono::minutes kInterval{1};
 constexpr const char* kOnlyShard = "0";
+
+using End = RestoreWatch::End;
+
+/// The end of the last restore into `folder`, if it can be seen and there was one.
+std::optional<End> end_in(const std::filesystem::path& folder) {
+  const auto mark = folder.empty() ? std::nullopt : restore::read_restore_mark(folder);
+  if (!mark || !mark->finished) {
+    return std::nullopt;
+  }
+  return End{*mark->finished, mark->seconds, mark->state == restore::RestoreMark::State::done};
+}
+
+/// That of the last one that was asked for, if it is done.
+std::optional<End> end_of(const std::optional<catalog::RestoreRequestStatus>& request) {
+  if (!request || !request->outcomes.contains(kOnlyShard)) {
+    return std::nullopt;
+  }
+  const catalog::RestoreOutcome& outcome = request->outcomes.at(kOnlyShard);
+  return End{outcome.finished, outcome.seconds, true};
+}
 
 }  // namespace
 
@@ -23,8 +45,14 @@ RestoreWatch::RestoreWatch(const catalog::Catalog& catalog, std::filesystem::pat
 
 void RestoreWatch::look(const std::stop_token& stop) {
   try {
-    look_into_folder();
-    look_for_request(stop);
+    const auto last = end_in(data_dir_);
+    tell(last);
+    const auto request = catalog::newest_restore_request(catalog_, stop);
+    metrics_.pending(request && request->is_pending(kOnlyShard));
+    const auto asked_for = end_of(request);
+    if (asked_for && (!last || last->at < asked_for->at)) {
+      tell(asked_for);
+    }
     last_error_.clear();
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::cancelled) {
@@ -33,28 +61,19 @@ void RestoreWatch::look(const std::stop_token& stop) {
   }
 }
 
+void RestoreWatch::tell(const std::optional<End>& end) {
+  if (end) {
+    metrics_.last(end->at,
+                  std::chrono::milliseconds(static_cast<std::int64_t>(end->seconds * 1000)),
+                  end->succeeded);
+  }
+}
+
 void RestoreWatch::look_for_ever(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     look(stop);
     flow::pause(kInterval, stop);
   }
-}
-
-void RestoreWatch::look_into_folder() {
-  if (data_dir_.empty()) {
-    return;
-  }
-  const auto mark = restore::read_restore_mark(data_dir_);
-  if (mark && mark->finished) {
-    metrics_.last(*mark->finished,
-                  std::chrono::milliseconds(static_cast<std::int64_t>(mark->seconds * 1000)),
-                  mark->state == restore::RestoreMark::State::done);
-  }
-}
-
-void RestoreWatch::look_for_request(const std::stop_token& stop) {
-  const auto request = catalog::newest_restore_request(catalog_, stop);
-  metrics_.pending(request && request->is_pending(kOnlyShard));
 }
 
 /// Said once, and again when it is another one: the repository's own troubles are told elsewhere.

@@ -1,16 +1,19 @@
 #pragma once
 
+#include "base/clock.h"
 #include "catalog/catalog.h"
 #include "metrics/restore_metrics.h"
 
 #include <filesystem>
+#include <optional>
 #include <stop_token>
 #include <string>
 
 namespace keyrewind::daemon {
 
 /// Tells monitoring of restores, which happen in processes that nobody can ask: how the last one
-/// into the server's data folder went, and whether one has been asked for. One thread.
+/// went, as the mark in the server's data folder and the outcome of the last request say, and
+/// whether one is asked for. One thread.
 class RestoreWatch {
  public:
   /// `data_dir` is the folder as this process sees it; empty: it does not. All must outlive this.
@@ -23,9 +26,15 @@ class RestoreWatch {
   /// Looks now, and every minute until stopped.
   void look_for_ever(const std::stop_token& stop);
 
+  /// How a restore ended.
+  struct End {
+    Timestamp at{};
+    double seconds = 0;
+    bool succeeded = false;
+  };
+
  private:
-  void look_into_folder();
-  void look_for_request(const std::stop_token& stop);
+  void tell(const std::optional<End>& end);
   void warn(const std::string& error);
 
   const catalog::Catalog& catalog_;

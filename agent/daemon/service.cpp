@@ -407,11 +407,10 @@ class Service::Work {
     news_.notify_all();
   }
 
-  /// Whether somebody wants a restore, and whether one was done since the last look.
+  /// Tells whoever wants to know when a restore that was asked for has been done.
   void note_restore_request(const std::stop_token& stop) {
     try {
       const auto status = catalog::newest_restore_request(catalog_, stop);
-      metrics_.restores().pending(status && status->is_pending(kOnlyShard));
       if (!status) {
         return;
       }
@@ -419,9 +418,6 @@ class Service::Work {
       if (outcome != status->outcomes.end()) {
         const bool is_news = last_restore_ && *last_restore_ < outcome->second.finished;
         last_restore_ = outcome->second.finished;
-        metrics_.restores().last(
-            outcome->second.finished,
-            milliseconds(static_cast<std::int64_t>(outcome->second.seconds * 1000)), true);
         if (is_news) {
           notifier_.tell(Occasion::restored,
                          fmt::format("backup {} was restored", outcome->second.backup));
