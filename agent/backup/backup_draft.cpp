@@ -74,7 +74,8 @@ BackupResult BackupDraft::finish(std::stop_token stop) {
 
 void BackupDraft::warn_of_clock() {
   if (const auto behind = writer_.clock_behind()) {
-    log::warn("clock is behind the newest backup", {{"behind_seconds", behind->count() / 1000}});
+    log::warn("clock is behind the newest backup",
+              {{"backup", manifest_.id}, {"behind_seconds", behind->count() / 1000}});
     manifest_.warnings.push_back(
         fmt::format("this machine's clock is {} behind the backup before; the order of backups is "
                     "right, this one's time may be wrong",

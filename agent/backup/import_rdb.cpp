@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/log_scope.h"
 #include "base/random.h"
 #include "catalog/imports.h"
 #include "codec/sha256.h"
@@ -145,8 +146,8 @@ BackupResult import_rdb(catalog::Catalog& catalog, const ForeignRdb& rdb,
                     stop);
   draft.add_label(catalog::kImportedFrom, rdb.from);
   draft.add_origin({.trigger = catalog::Trigger::import}, "");
-  log::info("import started",
-            {{"backup", draft.id()}, {"source", catalog.source()}, {"from", rdb.from}});
+  const log::Scope story({"backup", draft.id()});
+  log::info("import started", {{"source", catalog.source()}, {"from", rdb.from}});
   progress.total_bytes = rdb.bytes.value_or(0);
   const replica::Position position{new_lineage(), 0};
   try {

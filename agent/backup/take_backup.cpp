@@ -1,6 +1,7 @@
 #include "backup/take_backup.h"
 
 #include "base/log.h"
+#include "base/log_scope.h"
 #include "replica/server_info.h"
 #include "replica/snapshot_stream.h"
 
@@ -24,8 +25,7 @@ void take_snapshot(BackupDraft& draft, catalog::Catalog& catalog, const BackupOp
   replica::SnapshotStream stream(options.source, stop);
   const Timestamp taken = clock.now();
   const auto& position = stream.position();
-  log::info("snapshot started", {{"backup", draft.id()},
-                                 {"server", rdb::to_string(stream.greeting().server)},
+  log::info("snapshot started", {{"server", rdb::to_string(stream.greeting().server)},
                                  {"replid", position.replid},
                                  {"offset", position.offset}});
   const std::string lineage = options.on_position ? options.on_position(position) : position.replid;
@@ -48,21 +48,26 @@ BackupResult take_backup(catalog::Catalog& catalog, const BackupOptions& options
                          const Clock& clock, Progress& progress, std::stop_token stop) {
   BackupDraft draft(catalog, clock, {.allow_plaintext = options.allow_plaintext}, options.labels,
                     stop);
+  const log::Scope story({"backup", draft.id()});
   draft.add_origin(options.origin, options.decision);
   for (const std::string& warning : options.warnings) {
     draft.add_warning(warning);
   }
   log::info(
       "backup started",
-      {{"backup", draft.id()},
-       {"source", catalog.source()},
+      {{"source", catalog.source()},
        {"address", replica::to_string(options.source.address)},
        {"trigger", catalog::to_string(options.origin.trigger.value_or(catalog::Trigger::manual))}});
-  replica::ServerInfo server = ask_about(options, stop);
-  progress.total_keys = server.keys.value_or(0);
-  draft.add_server(std::move(server));
-  take_snapshot(draft, catalog, options, clock, progress, stop);
-  return draft.finish(stop);
+  try {
+    replica::ServerInfo server = ask_about(options, stop);
+    progress.total_keys = server.keys.value_or(0);
+    draft.add_server(std::move(server));
+    take_snapshot(draft, catalog, options, clock, progress, stop);
+    return draft.finish(stop);
+  } catch (...) {
+    log::info("backup abandoned");  // Whoever called says why; the story ends here.
+    throw;
+  }
 }
 
 }  // namespace keyrewind::backup

@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/log_scope.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -11,10 +12,14 @@
 #include <atomic>
 #include <memory>
 #include <type_traits>
+#include <utility>
 #include <variant>
+#include <vector>
 
 namespace keyrewind::log {
 namespace {
+
+thread_local const Scope* innermost = nullptr;
 
 std::atomic<Format> chosen_format{Format::text};  // A reload may change it while others log.
 
@@ -64,7 +69,7 @@ std::string as_word(const std::string& text) {
                : nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
 
-std::string text_line(Level level, std::string_view message, Fields fields) {
+std::string text_line(Level level, std::string_view message, const std::vector<Field>& fields) {
   std::string line =
       fmt::format("{} {:<5} {}", to_rfc3339(SystemClock().now()), name_of(level), message);
   for (const Field& field : fields) {
@@ -82,7 +87,7 @@ std::string text_line(Level level, std::string_view message, Fields fields) {
   return line;
 }
 
-std::string json_line(Level level, std::string_view message, Fields fields) {
+std::string json_line(Level level, std::string_view message, const std::vector<Field>& fields) {
   nlohmann::ordered_json line = {
       {"time", to_rfc3339(SystemClock().now())}, {"level", name_of(level)}, {"message", message}};
   for (const Field& field : fields) {
@@ -91,15 +96,33 @@ std::string json_line(Level level, std::string_view message, Fields fields) {
   return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+/// The fields of a line: its own, then those of the scopes that it is in.
+std::vector<Field> with_scopes(Fields fields) {
+  std::vector<Field> all(fields);
+  for (const Scope* scope = innermost; scope != nullptr; scope = scope->outer()) {
+    if (std::ranges::find(all, scope->field().name, &Field::name) == all.end()) {
+      all.push_back(scope->field());
+    }
+  }
+  return all;
+}
+
 void write(Level level, std::string_view message, Fields fields) {
   if (!logger().should_log(to_spdlog(level))) {
     return;
   }
-  logger().log(to_spdlog(level), chosen_format == Format::json ? json_line(level, message, fields)
-                                                               : text_line(level, message, fields));
+  const std::vector<Field> all = with_scopes(fields);
+  logger().log(to_spdlog(level), chosen_format == Format::json ? json_line(level, message, all)
+                                                               : text_line(level, message, all));
 }
 
 }  // namespace
+
+Scope::Scope(Field field) : field_(std::move(field)), outer_(std::exchange(innermost, this)) {}
+
+Scope::~Scope() {
+  innermost = outer_;
+}
 
 void configure(Level level, Format format) {
   chosen_format = format;

@@ -61,7 +61,7 @@ void add_option(const config::Option& option, config::Config& config, Redaction&
 
 }  // namespace
 
-Redaction Redaction::of_configuration(const std::string& file) {
+Redaction Redaction::of_configuration(const std::optional<std::string>& file) {
   Redaction redaction;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string_view text = *variable;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,7 +12,7 @@ class Redaction {
  public:
   /// Those of the configuration `file` (as far as it can be read), of the files that it names, and
   /// of this process's environment.
-  static Redaction of_configuration(const std::string& file);
+  static Redaction of_configuration(const std::optional<std::string>& file);
 
   /// Adds one. Those of less than four bytes are left alone: they are in every text.
   void add(std::string_view secret);

@@ -93,7 +93,7 @@ ordered_json names_of_variables() {
   return names;
 }
 
-std::string environment_facts(const std::string& config_file) {
+std::string environment_facts(const std::optional<std::string>& config_file) {
   utsname system{};
   ::uname(&system);
   rlimit files{};
@@ -137,8 +137,8 @@ std::string told_beside(const SelfRun& run) {
 }  // namespace
 
 std::map<std::string, std::string> support_files(
-    const std::string& config_file, const std::function<void(const std::string&)>& told,
-    std::stop_token stop) {
+    const std::optional<std::string>& config_file,
+    const std::function<void(const std::string&)>& told, std::stop_token stop) {
   const Redaction redaction = Redaction::of_configuration(config_file);
   std::map<std::string, std::string> files;
   const auto add = [&](const std::string& name, std::string content) {
@@ -147,8 +147,8 @@ std::map<std::string, std::string> support_files(
   for (const Section& section : sections()) {
     told(section.file);
     std::vector<std::string> words = section.words;
-    if (!config_file.empty()) {
-      words.insert(words.end(), {"-c", config_file});
+    if (config_file) {
+      words.insert(words.end(), {"-c", *config_file});
     }
     const SelfRun run = run_self(words, kLongest, stop);
     add(section.file, run.out);

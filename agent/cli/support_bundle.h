@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -12,7 +13,7 @@ namespace keyrewind::cli {
 /// facts about the machine. A command that fails is told with its message. `told` gets the name of
 /// each file before it is made. Throws Error(cancelled) on `stop`.
 std::map<std::string, std::string> support_files(
-    const std::string& config_file, const std::function<void(const std::string&)>& told,
-    std::stop_token stop);
+    const std::optional<std::string>& config_file,
+    const std::function<void(const std::string&)>& told, std::stop_token stop);
 
 }  // namespace keyrewind::cli

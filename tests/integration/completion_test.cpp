@@ -201,7 +201,7 @@ TEST_P(ManualPage, IsFreeOfWarnings) {
   EXPECT_THAT(text(), HasSubstr("NAME"));
 
   const RunResult result =
-      run({.command = {"groff", "-man", "-Tutf8", "-ww", "-z", file()}, .env = {}});
+      run(std::vector<std::string>{"groff", "-man", "-Tutf8", "-ww", "-z", file()});
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(result.err, "");
 }

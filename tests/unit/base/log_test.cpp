@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/log_scope.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <thread>
 
 namespace keyrewind::log {
 namespace {
@@ -110,6 +112,35 @@ TEST_F(LogTest, LeavesOutWhatIsBelowItsLevel) {
   EXPECT_THAT(lines, testing::HasSubstr("failed"));
   EXPECT_THAT(lines, testing::Not(testing::HasSubstr("informed")));
   EXPECT_THAT(lines, testing::Not(testing::HasSubstr("debugged")));
+}
+
+TEST_F(LogTest, AddsTheFieldsOfItsScopes) {
+  configure(Level::info, Format::text);
+
+  const Scope story({"backup", "b1"});
+  EXPECT_EQ(after_time(logged([] {
+              info("started", {{"keys", 7}});
+            })),
+            "info  started keys=7 backup=b1\n");
+  {
+    const Scope inner({"part", 2});
+    EXPECT_EQ(after_time(logged([] { info("stored"); })), "info  stored part=2 backup=b1\n");
+    EXPECT_EQ(after_time(logged([] {
+                info("moved", {{"backup", "b2"}});
+              })),
+              "info  moved backup=b2 part=2\n")
+        << "the line itself knows best";
+  }
+  EXPECT_EQ(after_time(logged([] { info("finished"); })), "info  finished backup=b1\n");
+}
+
+TEST_F(LogTest, KeepsAScopeToItsThread) {
+  configure(Level::info, Format::json);
+  const Scope story({"backup", "b1"});
+
+  const std::string line = logged([] { std::jthread([] { info("elsewhere"); }).join(); });
+
+  EXPECT_FALSE(nlohmann::json::parse(line).contains("backup")) << line;
 }
 
 }  // namespace
