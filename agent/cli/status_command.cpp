@@ -6,9 +6,11 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "base/version.h"
+#include "catalog/drill_report.h"
 #include "catalog/repository.h"
 #include "catalog/timeline.h"
 #include "cli/commands.h"
+#include "cli/drill_json.h"
 #include "cli/service_options.h"
 #include "daemon/health.h"
 #include "daemon/repository_watch.h"
@@ -43,6 +45,7 @@ struct Seen {
   api::RepositoryStatus repository;
   std::vector<catalog::Commit> backups{};
   bool has_log = false;  ///< Behind the newest snapshot: an agent has been at work.
+  std::optional<catalog::DrillReport> drill{};  ///< The last one.
 };
 
 Seen look(Repository& repository, const std::stop_token& stop) {
@@ -55,6 +58,9 @@ Seen look(Repository& repository, const std::stop_token& stop) {
       seen.repository.restorable_from = timeline.windows.front().from;
       seen.repository.restorable_until = timeline.windows.back().until;
       seen.has_log = !timeline.windows.back().objects.empty();
+    }
+    for (catalog::DrillReport& report : catalog::read_drills(catalog, "", 1, stop)) {
+      seen.drill = std::move(report);
     }
   }
   seen.repository.reachable = true;
@@ -113,12 +119,14 @@ ordered_json status_of_repository(Invocation& invocation) {
                                                         ? seen.repository.restorable_until
                                                         : std::nullopt});
   facts.stored_bytes = seen.repository.stored_bytes;
+  facts.verify_failure = seen.drill && !seen.drill->ok ? seen.drill->error : "";
   status.health = daemon::judge(facts);
   ordered_json json = api::to_json(status);
   // There is nobody who could say these.
   json["agent"] = nullptr;
   json["source"]["up"] = nullptr;
   json["log"] = nullptr;
+  json["last_drill"] = seen.drill ? to_json(*seen.drill) : ordered_json();
   return json;
 }
 
@@ -206,6 +214,12 @@ void print(const ordered_json& status) {
                            to_human_size(repository["stored_bytes"].get<std::uint64_t>()),
                            text_of(repository["restorable_from"]),
                            text_of(repository["restorable_until"])));
+  }
+  if (status.contains("last_drill") && !status["last_drill"].is_null()) {
+    const ordered_json& drill = status["last_drill"];
+    print_line("drill", fmt::format("{} {}, as of {}", text_of(drill["finished"]),
+                                    drill["ok"] == true ? "restorable" : "NOT RESTORABLE",
+                                    text_of(drill["at"])));
   }
   for (const ordered_json& schedule : status["schedules"]) {
     print_line("schedule",
