@@ -1,14 +1,17 @@
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/error.h"
+#include "cli/agent_call.h"
 #include "cli/commands.h"
 #include "config/schedules.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <functional>
+#include <array>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -101,10 +104,48 @@ void next(const GlobalOptions& global, std::size_t count) {
   }
 }
 
+/// What the running agent is asked to do with a schedule.
+struct Wish {
+  const char* verb;  ///< As the API has it, too.
+  const char* description;
+  const char* done;  ///< What is printed before the schedule's name.
+};
+
+constexpr std::array<Wish, 3> kWishes{
+    {{"pause", "Let the running agent leave the runs of a schedule out", "paused"},
+     {"resume", "Let the running agent go on with a schedule", "resumed"},
+     {"run", "Let the running agent take the backup of a schedule now", "begun"}}};
+
+void check_name(const config::Config& config, const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& schedule : config.snapshots.schedules) {
+    names.push_back(schedule.name);
+  }
+  if (std::find(names.begin(), names.end(), name) == names.end()) {
+    throw Error(ErrorKind::config,
+                fmt::format("there is no schedule '{}'; there are: {}", name,
+                            names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
+  }
+}
+
+void ask(const Invocation& invocation, const Wish& wish, const std::string& name) {
+  const config::Config config = load_config(invocation.global);
+  check_name(config, name);
+  const Json answer = call_agent(
+      config, "POST", fmt::format("/api/v1/schedules/{}:{}", name, wish.verb), invocation.stop);
+  if (invocation.global.json) {
+    std::cout << answer.dump(2) << '\n';
+    return;
+  }
+  const std::string task = answer.value("id", "");
+  std::cout << fmt::format("{}: {}{}\n", wish.done, name,
+                           task.empty() ? "" : fmt::format(" (task {})", task));
+}
+
 }  // namespace
 
 void add_schedule_command(CLI::App& app, Invocation& invocation) {
-  auto* command = app.add_subcommand("schedule", "Show when snapshots are taken");
+  auto* command = app.add_subcommand("schedule", "Show when snapshots are taken, and steer that");
   command->require_subcommand(1);
   command->fallthrough();  // -c and -o may stand behind the verb.
 
@@ -119,6 +160,14 @@ void add_schedule_command(CLI::App& app, Invocation& invocation) {
       ->check(CLI::Range(std::size_t{1}, kMaxCount))
       ->capture_default_str();
   next_verb->callback([&global = invocation.global, count] { next(global, *count); });
+
+  for (const Wish& wish : kWishes) {
+    auto* verb = command->add_subcommand(wish.verb, wish.description);
+    verb->fallthrough();
+    auto name = std::make_shared<std::string>();
+    verb->add_option("NAME", *name, "The schedule")->required();
+    verb->callback([&invocation, &wish, name] { ask(invocation, wish, *name); });
+  }
 }
 
 }  // namespace keyrewind::cli

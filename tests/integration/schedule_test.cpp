@@ -75,6 +75,23 @@ TEST_F(Schedule, TakesBackupsThatCanBeRestored) {
   EXPECT_THAT(differences(mark, restored), IsEmpty());
 }
 
+TEST_F(Schedule, IsPausedResumedAndRunByCommand) {
+  RedisServer source(quick_server(kServer));
+  AgentRun agent(source.url(), {.more = "snapshots:\n"
+                                        "  schedules: [{name: yearly, cron: '@yearly'}]\n"});
+  agent.start();
+  wait_until("the agent's answer", [&] {
+    return agent.user().run({"schedule", "pause", "yearly"}).status == 0;
+  });
+
+  EXPECT_EQ(agent.user().json({"schedule", "pause", "yearly"})["paused"], true);
+  EXPECT_EQ(agent.user().json({"schedule", "resume", "yearly"})["paused"], false);
+  wait_until("a run that is asked for", [&] {
+    return agent.user().run({"schedule", "run", "yearly"}).status == 0;
+  });
+  wait_until("its backup", [&] { return !backups(agent, "schedule", "yearly").empty(); });
+}
+
 TEST_F(Schedule, GoesWithAReloadAndTakesItsSeriesAlong) {
   RedisServer source(quick_server(kServer));
   AgentRun agent(source.url(), often());

@@ -1,3 +1,4 @@
+#include "base/error.h"
 #include "cli/commands.h"
 #include "support/temp_dir.h"
 
@@ -6,6 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include <fstream>
+#include <string>
+#include <utility>
 
 namespace keyrewind::cli {
 namespace {
@@ -29,6 +32,14 @@ class ScheduleCommand : public testing::Test {
       throw;
     }
     return testing::internal::GetCapturedStdout();
+  }
+
+  std::pair<ErrorKind, std::string> failure_of(const std::string& line) const {
+    try {
+      return {ErrorKind::internal, run(line)};
+    } catch (const Error& error) {
+      return {error.kind(), error.what()};
+    }
   }
 
   void write(const std::string& snapshots) const {
@@ -80,6 +91,21 @@ TEST_F(ScheduleCommand, SaysThatThereIsNone) {
   EXPECT_EQ(run("schedule list"), "no schedule; write some into snapshots.schedules\n");
   EXPECT_EQ(run("schedule next"), "no schedule; write some into snapshots.schedules\n");
   EXPECT_EQ(nlohmann::json::parse(run("schedule next", true))["runs"], nlohmann::json::array());
+}
+
+TEST_F(ScheduleCommand, SteersOnlyWhatThereIs) {
+  write("{schedules: [{name: a, cron: '@daily'}, {name: b, cron: '@daily'}]}");
+  std::ofstream(file_, std::ios::app)
+      << "http: {socket: " << (dir_ / "none.sock").string() << "}\n";
+
+  EXPECT_THAT(failure_of("schedule pause c"), testing::Pair(ErrorKind::config,
+                                                            "there is no schedule 'c'; there are: "
+                                                            "a, b"));
+  EXPECT_THAT(
+      failure_of("schedule run a"),
+      testing::Pair(ErrorKind::unavailable,
+                    testing::StartsWith("no agent answers at " + (dir_ / "none.sock").string())));
+  EXPECT_THROW(run("schedule resume"), CLI::ParseError);
 }
 
 }  // namespace
