@@ -43,6 +43,7 @@ void RepositoryWatch::change(const std::string& name, Change change) {
 
 void RepositoryWatch::note_answer(const std::string& name) {
   const Timestamp now = clock_.now();
+  metrics_.repositories().answered(name, true);
   change(name, [&](api::RepositoryStatus& status, Observations::Seen& all) {
     status.reachable = true;
     status.error.clear();
@@ -53,6 +54,7 @@ void RepositoryWatch::note_answer(const std::string& name) {
 
 void RepositoryWatch::note_failure(const std::string& name, const Error& error) {
   const Timestamp now = clock_.now();
+  metrics_.repositories().answered(name, false);
   change(name, [&](api::RepositoryStatus& status, Observations::Seen& all) {
     status.reachable = false;
     status.error = error.what();

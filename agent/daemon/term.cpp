@@ -17,6 +17,7 @@
 #include "flow/group.h"
 #include "flow/pause.h"
 #include "replica/log_stream.h"
+#include "replica/server_figures.h"
 
 #include <fmt/format.h>
 
@@ -40,6 +41,9 @@ constexpr milliseconds kLongestPause{10000};
 /// nodes, each of which may take as long as it is tried again.
 constexpr std::chrono::minutes kLongestAttempt{10};
 constexpr std::chrono::seconds kLongestTurn{20};
+
+/// How often the node that is read is asked for memory and keys.
+constexpr std::chrono::seconds kFiguresInterval{60};
 
 /// A stream that is malformed at the same offset so often is not going to get better.
 constexpr int kMalformedTries = 3;
@@ -534,8 +538,13 @@ class Term::Work {
   NodeFault watch(const replica::Address& node, const Place& place, const std::stop_token& stop) {
     HopJudge judge(node, current_options().shard.read_from);
     std::string last_failure;
+    auto next_figures = steady_clock::now();
     while (!stop.stop_requested() && !place_.is_given_up()) {
       const AgentOptions options = current_options();
+      if (steady_clock::now() >= next_figures) {
+        tell_figures(replica::options_for(options.shard.source, node), stop);
+        next_figures = steady_clock::now() + kFiguresInterval;
+      }
       if (const auto shard = look_quietly(options, stop)) {
         note_node(*shard, node);
         const NodeFault fault = judge.consider(*shard, {place.position.replid, received_});
@@ -549,6 +558,18 @@ class Term::Work {
       desk_.wait(options.watch_interval, stop);
     }
     return NodeFault::none;
+  }
+
+  /// What the node says of itself, for metrics.
+  void tell_figures(const replica::SourceOptions& source, const std::stop_token& stop) {
+    try {
+      replica::Connection connection(source, stop);
+      const replica::ServerInfo info = replica::ask_server_figures(connection);
+      metrics_.source().node({.server = info.product, .version = info.version, .role = info.role});
+      metrics_.source().dataset(info.used_memory, info.keys);
+    } catch (const Error& error) {
+      log::debug("figures of the source not read", {{"error", error.what()}});
+    }
   }
 
   /// Nothing if no node answers just now: a busy server is no news, and a lost link is noticed by
@@ -686,6 +707,7 @@ class Term::Work {
       seen.status.source.up = true;
       seen.status.source.error.clear();
       if (node != shard.nodes.end()) {
+        metrics_.server_offset(node->info.position.offset);
         const bool is_primary = node->info.role == replica::ReplicationInfo::Role::primary;
         seen.status.source.role = is_primary ? "primary" : "replica";
       }

@@ -58,6 +58,12 @@ void RepositoryMetrics::add(const std::string& repository) {
   counter(series_->registry, kDeleted, kDeletedHelp, series_->labels_of(repository));
 }
 
+void RepositoryMetrics::answered(const std::string& repository, bool yes) {
+  set_gauge(series_->registry, "keyrewind_storage_up",
+            "Whether the repository answered the last time.", {{"repository", repository}},
+            yes ? 1 : 0);
+}
+
 void RepositoryMetrics::contents(const std::string& repository, std::uint64_t backups,
                                  std::uint64_t stored_bytes) {
   Labels labels = series_->labels_of(repository);

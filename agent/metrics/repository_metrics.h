@@ -27,6 +27,9 @@ class RepositoryMetrics {
   /// From now on the counters of this repository are there.
   void add(const std::string& repository);
 
+  /// keyrewind_storage_up, without the label `source`: whether it answered the last time.
+  void answered(const std::string& repository, bool yes);
+
   /// keyrewind_repository_backups (its label `type` is "snapshot"),
   /// keyrewind_repository_stored_bytes: backups and logs together.
   void contents(const std::string& repository, std::uint64_t backups, std::uint64_t stored_bytes);

@@ -56,11 +56,15 @@ void SourceMetrics::node(const SourceNode& node) {
   set_gauge(series_->registry, kInfo, kInfoHelp, series_->labels_of(node), 1);
 }
 
-void SourceMetrics::dataset(std::uint64_t bytes, std::uint64_t keys) {
-  series_->set("keyrewind_source_dataset_bytes", "Memory that the data takes in the server.",
-               static_cast<double>(bytes));
-  series_->set("keyrewind_source_keys", "Keys in all databases of the server.",
-               static_cast<double>(keys));
+void SourceMetrics::dataset(std::optional<std::uint64_t> bytes, std::optional<std::uint64_t> keys) {
+  if (bytes) {
+    series_->set("keyrewind_source_dataset_bytes", "Memory that the data takes in the server.",
+                 static_cast<double>(*bytes));
+  }
+  if (keys) {
+    series_->set("keyrewind_source_keys", "Keys in all databases of the server.",
+                 static_cast<double>(*keys));
+  }
 }
 
 }  // namespace keyrewind::metrics

@@ -37,8 +37,8 @@ class SourceMetrics {
   /// node that was told last.
   void node(const SourceNode& node);
 
-  /// keyrewind_source_dataset_bytes, keyrewind_source_keys.
-  void dataset(std::uint64_t bytes, std::uint64_t keys);
+  /// keyrewind_source_dataset_bytes, keyrewind_source_keys. What is not known keeps its value.
+  void dataset(std::optional<std::uint64_t> bytes, std::optional<std::uint64_t> keys);
 
  private:
   struct Series;

@@ -118,11 +118,6 @@ store::Observer StorageMetrics::observer() {
   return [this](const store::RequestReport& report) { request(report); };
 }
 
-void StorageMetrics::up(bool yes) {
-  set_gauge(series_->registry, "keyrewind_storage_up",
-            "Whether the repository answered the last time.", series_->labels, yes ? 1 : 0);
-}
-
 void StorageMetrics::credentials_end(std::optional<Timestamp> when) {
   const std::lock_guard lock(series_->mutex);
   if (when) {

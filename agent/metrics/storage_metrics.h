@@ -13,7 +13,7 @@ class Registry;
 
 namespace keyrewind::metrics {
 
-/// What is asked of one repository, and whether it answers. Every series has the label
+/// What is asked of one repository. Every series has the label
 /// `repository`: "primary", or a copy's name. All functions may be called from any thread.
 class StorageMetrics {
  public:
@@ -31,9 +31,6 @@ class StorageMetrics {
 
   /// Calls `request`; must not outlive this.
   store::Observer observer();
-
-  /// keyrewind_storage_up: whether it answered the last time.
-  void up(bool yes);
 
   /// keyrewind_storage_credentials_expiry_timestamp_seconds; without an end the gauge goes.
   void credentials_end(std::optional<Timestamp> when);

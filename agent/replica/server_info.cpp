@@ -2,6 +2,7 @@
 
 #include "replica/config_defaults.h"
 #include "replica/info_text.h"
+#include "replica/server_figures.h"
 
 #include <fmt/format.h>
 
@@ -84,9 +85,7 @@ std::string why_missing(const SourceOptions& options, std::string_view what,
   return fmt::format("{}: {}", what, server_error(options, command, reply.text).what());
 }
 
-}  // namespace
-
-ServerInfo ask_server_info(Connection& connection) {
+ServerInfo greeting_of(const Connection& connection) {
   using Product = rdb::ServerVersion::Product;
   const Greeting& greeting = connection.greeting();
   ServerInfo info;
@@ -95,6 +94,22 @@ ServerInfo ask_server_info(Connection& connection) {
   info.role = greeting.role == "master" ? "primary" : greeting.role;
   info.mode = greeting.mode;
   info.modules = greeting.modules;
+  return info;
+}
+
+}  // namespace
+
+ServerInfo ask_server_figures(Connection& connection) {
+  ServerInfo info = greeting_of(connection);
+  const resp::Reply figures = connection.call({"INFO", "everything"});
+  if (!figures.is_error()) {
+    read_info(figures.text, info);
+  }
+  return info;
+}
+
+ServerInfo ask_server_info(Connection& connection) {
+  ServerInfo info = greeting_of(connection);
 
   const auto note_missing = [&](std::string_view what, std::string_view command,
                                 const resp::Reply& reply) {

@@ -100,13 +100,13 @@ class WholeAgent {
     copies_.lacks_since("dr", now());
     copies_.success("dr");
     for (const char* repository : {"primary", "dr"}) {
+      agent_.repositories().answered(repository, true);
       agent_.repositories().contents(repository, 1, 1);
       agent_.repositories().recoverable(repository, now(), now());
       agent_.repositories().retention_succeeded(repository, now(), 1);
     }
     agent_.repositories().limit("primary", 7);
     for (StorageMetrics* storage : {&primary_, &dr_}) {
-      storage->up(true);
       for (const char* operation : {"put", "get", "head", "list", "delete"}) {
         storage->request({.operation = operation, .result = "ok"});
       }

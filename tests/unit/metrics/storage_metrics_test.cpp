@@ -42,7 +42,6 @@ TEST_F(StorageMetricsTest, HaveTheirCountersFromTheBeginning) {
   EXPECT_EQ(value_of("transferred_bytes_total{direction=\"upload\",repository=\"primary\"}"), "0");
   EXPECT_EQ(value_of("transferred_bytes_total{direction=\"download\",repository=\"primary\"}"),
             "0");
-  EXPECT_EQ(value_of("up{repository=\"primary\"}"), "absent");
 }
 
 TEST_F(StorageMetricsTest, CountRequestsAndWhatBecameOfThem) {
@@ -146,11 +145,10 @@ TEST_F(StorageMetricsTest, OfSeveralRepositoriesStandInOneRegistry) {
   StorageMetrics primary(registry_, "primary");
   StorageMetrics copy(registry_, "dr");
 
-  primary.up(true);
-  copy.up(false);
+  primary.request({.operation = "get", .result = "ok"});
 
-  EXPECT_EQ(value_of("up{repository=\"primary\"}"), "1");
-  EXPECT_EQ(value_of("up{repository=\"dr\"}"), "0");
+  EXPECT_EQ(value_of("operations_total{operation=\"get\",repository=\"primary\"}"), "1");
+  EXPECT_EQ(value_of("operations_total{operation=\"get\",repository=\"dr\"}"), "0");
 }
 
 TEST_F(StorageMetricsTest, MayBeCalledFromAnyThread) {

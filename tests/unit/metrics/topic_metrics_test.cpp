@@ -147,12 +147,14 @@ TEST_F(TopicMetrics, TellOfRepositories) {
   metrics_.repositories().add("dr");
   EXPECT_EQ(value_of("retention_deleted_backups_total" + dr), "0");
 
+  metrics_.repositories().answered("dr", false);
   metrics_.repositories().contents("dr", 12, 3456);
   metrics_.repositories().limit("dr", 5000);
   metrics_.repositories().retention_succeeded("dr", Timestamp(seconds(77)), 2);
 
   EXPECT_EQ(value_of("repository_backups{repository=\"dr\",source=\"orders\",type=\"snapshot\"}"),
             "12");
+  EXPECT_EQ(value_of("storage_up{repository=\"dr\"}"), "0");
   EXPECT_EQ(value_of("repository_stored_bytes" + dr), "3456");
   EXPECT_EQ(value_of("repository_limit_bytes" + dr), "5000");
   EXPECT_EQ(value_of("retention_last_success_timestamp_seconds" + dr), "77");
