@@ -151,7 +151,8 @@ struct Config {
 
   /// What the agent answers to.
   struct Http {
-    std::string listen = "0.0.0.0:8379";  ///< As `parse_listen_address` reads it; empty: no port.
+    std::string listen =
+        "0.0.0.0:8379";  ///< As http::parse_listen_address reads it; empty: no port.
     std::string socket = "/run/keyrewind/keyrewind.sock";  ///< Absolute; empty: no Unix socket.
 
     struct Tls {

@@ -1,8 +1,8 @@
 #include "config/service_options.h"
 
 #include "base/error.h"
-#include "config/listen_address.h"
 #include "config/suggest.h"
+#include "http/listen.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, 2> kFormats{"json", "slack"};
 
 void check_listen(const std::string& text) {
   if (!text.empty()) {
-    parse_listen_address(text);
+    http::parse_listen_address(text);
   }
 }
 
@@ -123,9 +123,9 @@ std::vector<Option> http_options() {
        .kind = Kind::text,
        .field = +[](Config& c) -> std::string& { return c.http.listen; },
        .description =
-           "Where the agent answers metrics, health and the API: HOST:PORT, or :PORT for every "
-           "interface. Port 0 is any that is free, which the log then says. Empty: no port at "
-           "all.",
+           "Where the agent answers metrics, health and the API: HOST:PORT, with 0.0.0.0 or [::] "
+           "for every interface. Port 0 is any that is free, which the log then says. Empty: no "
+           "port at all.",
        .example = "127.0.0.1:8379",
        .check = check_listen},
       {.path = "http.socket",
