@@ -38,7 +38,7 @@ void HttpMetrics::request(const std::string& handler, int status,
           {{"handler", handler}, {"code", known ? std::to_string(status) : "other"}})
       .Increment();
   observe(series_->registry, "keyrewind_http_request_duration_seconds",
-          "How long answering them took.", {{"handler", handler}}, kSeconds,
+          "How long answering them took.", {}, kSeconds,
           std::chrono::duration<double>(duration).count());
 }
 

@@ -15,7 +15,7 @@ namespace keyrewind::metrics {
 namespace {
 
 /// Seconds: from a HEAD next door to a part of an upload over a slow line.
-const std::vector<double> kSeconds{0.02, 0.1, 0.5, 2.5, 10, 60};
+const std::vector<double> kSeconds{0.1, 1, 10};
 
 constexpr const char* kExpiry = "keyrewind_storage_credentials_expiry_timestamp_seconds";
 constexpr const char* kExpiryHelp = "When the credentials in use end.";

@@ -15,7 +15,7 @@ namespace {
 constexpr std::array<std::string_view, 3> kLevels{"checksum", "parse", "load"};
 constexpr std::array<std::string_view, 4> kResults{"success", "failure", "error", "cancelled"};
 
-const std::vector<double> kSeconds{1, 10, 60, 600, 3600};
+const std::vector<double> kSeconds{10, 600};
 
 }  // namespace
 
