@@ -12,10 +12,18 @@
 namespace keyrewind::cli {
 namespace {
 
+constexpr std::size_t kLongestWord = 40;
+
 /// Text in which nothing is a request or an escape of roff.
 std::string escaped(std::string_view text) {
   std::string roff;
+  std::size_t word = 0;
   for (const char c : text) {
+    word = c == ' ' ? 0 : word + 1;
+    if (word == kLongestWord) {
+      roff += "\\:";  // Here a word may be broken that fits into no line.
+      word = 0;
+    }
     if (c == '\\') {
       roff += "\\e";
     } else if (c == '-') {
@@ -53,7 +61,9 @@ std::string italic(std::string_view text) {
 
 std::string heading(std::string_view name, int section, std::string_view manual) {
   // Without a date: the page is the same whenever it is made.
-  return fmt::format(".TH {} {} \"\" \"keyrewind {}\" \"{}\"\n", name, section, version(), manual);
+  // Without hyphens in words and blanks between them: people copy from it.
+  return fmt::format(".TH {} {} \"\" \"keyrewind {}\" \"{}\"\n.nh\n.ad l\n", name, section,
+                     version(), manual);
 }
 
 /// "-c, --config FILE"
@@ -69,7 +79,9 @@ std::string usage_of(const CommandOption& option) {
 }
 
 std::string described(const CommandOption& option) {
-  std::string text = fmt::format(".TP\n{}\n{}", usage_of(option), sentences(option.description));
+  const char* end = option.description.ends_with('.') ? "" : ".";
+  std::string text =
+      fmt::format(".TP\n{}\n{}", usage_of(option), sentences(option.description + end));
   if (!option.choices.empty()) {
     std::string words;
     for (const std::string& choice : option.choices) {

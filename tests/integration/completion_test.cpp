@@ -186,9 +186,8 @@ class ManualPage : public testing::TestWithParam<const char*> {
 
   /// As a reader sees it, without overstriking.
   std::string text() const {
-    const RunResult result =
-        run({.command = {"man", "--warnings", "-l", file()},
-             .env = {{"MANWIDTH", "200"}, {"LC_ALL", "C.UTF-8"}, {"MAN_KEEP_FORMATTING", ""}}});
+    const RunResult result = run({.command = {"man", "--warnings", "-l", file()},
+                                  .env = {{"MANWIDTH", "200"}, {"LC_ALL", "C.UTF-8"}}});
     EXPECT_EQ(result.status, 0);
     EXPECT_EQ(result.err, "") << "roff warns";
     return result.out;
