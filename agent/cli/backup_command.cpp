@@ -4,6 +4,7 @@
 #include "catalog/imports.h"
 #include "catalog/names.h"
 #include "catalog/repository.h"
+#include "cli/agent_backup.h"
 #include "cli/backup_result.h"
 #include "cli/commands.h"
 #include "cli/progress_display.h"
@@ -34,6 +35,7 @@ struct BackupArguments {
   bool final = false;
   bool force = false;
   std::string metrics_file;
+  bool no_agent = false;
 };
 
 /// When the newest backup of the source was finished, if the repository can say so.
@@ -138,6 +140,15 @@ std::optional<std::string> doubt_of_final(const catalog::Catalog& catalog,
 void run(const BackupArguments& arguments, Invocation& invocation) {
   Repository repository(invocation.global);
   const config::Config& config = repository.config();
+  // The agent tells of its backups itself, on /metrics.
+  if (!arguments.no_agent && arguments.metrics_file.empty() &&
+      backup_by_agent(config,
+                      {.labels = parse_labels(arguments.labels),
+                       .final = arguments.final,
+                       .force = arguments.force},
+                      invocation)) {
+    return;
+  }
   const SystemClock clock;
   metrics::BackupRun run{.source = config.source.name, .attempted = clock.now()};
   try {
@@ -199,6 +210,8 @@ void add_backup_command(CLI::App& app, Invocation& invocation) {
                     "Even if the last full sync is younger than quotas.full_sync_min_interval");
   command->add_option("--metrics-file", arguments->metrics_file,
                       "Write the outcome there for node_exporter's textfile collector");
+  command->add_flag("--no-agent", arguments->no_agent,
+                    "Take it here, though the agent of this machine runs; so does --metrics-file");
   command->callback([arguments, &invocation] { run(*arguments, invocation); });
 }
 

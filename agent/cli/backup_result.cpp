@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <iostream>
 
 namespace keyrewind::cli {
@@ -46,20 +47,26 @@ void warn_of_races(store::ObjectStore& store, const std::stop_token& stop) {
 }
 
 void report(const backup::BackupResult& result, Invocation& invocation) {
-  const catalog::Commit& commit = result.commit;
-  if (!result.warnings.empty()) {
+  nlohmann::ordered_json backup = api::to_json(result.commit);
+  backup["warnings"] = result.warnings;
+  report(backup, invocation);
+}
+
+void report(const nlohmann::ordered_json& backup, Invocation& invocation) {
+  const auto warnings = backup.value("warnings", std::vector<std::string>());
+  if (!warnings.empty()) {
     invocation.status = ExitStatus::warnings;
   }
   if (invocation.global.json) {
-    nlohmann::ordered_json out = api::to_json(commit);
-    out["warnings"] = result.warnings;
-    std::cout << out.dump(2) << '\n';
+    std::cout << backup.dump(2) << '\n';
     return;
   }
-  std::cout << fmt::format("backup {} of {} is available: {} keys, {} stored as {}, from {}\n",
-                           commit.id, commit.source, commit.keys, to_human_size(commit.raw_bytes),
-                           to_human_size(commit.stored_bytes), commit.server);
-  for (const std::string& warning : result.warnings) {
+  std::cout << fmt::format(
+      "backup {} of {} is available: {} keys, {} stored as {}, from {}\n", backup.value("id", ""),
+      backup.value("source", ""), backup.value("keys", std::uint64_t{0}),
+      to_human_size(backup.value("raw_bytes", std::uint64_t{0})),
+      to_human_size(backup.value("stored_bytes", std::uint64_t{0})), backup.value("server", ""));
+  for (const std::string& warning : warnings) {
     std::cout << "warning: " << warning << '\n';
   }
 }

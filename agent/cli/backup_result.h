@@ -4,6 +4,8 @@
 #include "cli/invocation.h"
 #include "store/object_store.h"
 
+#include <nlohmann/json.hpp>
+
 #include <map>
 #include <stop_token>
 #include <string>
@@ -28,5 +30,8 @@ void warn_of_races(store::ObjectStore& store, const std::stop_token& stop);
 
 /// Prints it, and sets the status if there are warnings.
 void report(const backup::BackupResult& result, Invocation& invocation);
+
+/// The same of a backup in the form of -o json: that an agent took.
+void report(const nlohmann::ordered_json& backup, Invocation& invocation);
 
 }  // namespace keyrewind::cli
