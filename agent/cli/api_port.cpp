@@ -45,7 +45,9 @@ void serve_api(const config::Config& config, api::AgentControl& control,
                            .cert_file = config.http.tls.cert_file,
                            .key_file = config.http.tls.key_file},
                           api);
-      log::info("api served", {{"listen", config.http.listen}, {"socket", config.http.socket}});
+      log::info("api served", {{"listen", config.http.listen},
+                               {"port", server.port().value_or(0)},
+                               {"socket", config.http.socket}});
       server.run(stop);
       return;
     } catch (const Error& error) {

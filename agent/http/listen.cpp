@@ -32,7 +32,8 @@ struct FreeAddresses {
 Error bad_address(const std::string& text) {
   return {
       ErrorKind::config,
-      fmt::format("http.listen '{}' is no address; write it as 0.0.0.0:8379 or [::]:8379", text)};
+      fmt::format("http.listen '{}' is no address; write it as 0.0.0.0:8379, [::]:8379 or :8379",
+                  text)};
 }
 
 std::string in_words(const ListenAddress& address) {
@@ -98,7 +99,7 @@ void remove_stale(const std::filesystem::path& path, const sockaddr_un& address)
 
 ListenAddress parse_listen_address(const std::string& text) {
   const std::size_t colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0) {
+  if (colon == std::string::npos) {
     throw bad_address(text);
   }
   ListenAddress address;
@@ -107,6 +108,9 @@ ListenAddress parse_listen_address(const std::string& text) {
   const auto [end, failure] = std::from_chars(port.data(), port.data() + port.size(), address.port);
   if (failure != std::errc() || end != port.data() + port.size()) {
     throw bad_address(text);
+  }
+  if (address.host.empty()) {
+    return address;
   }
   const bool bracketed = address.host.front() == '[' && address.host.back() == ']';
   if (bracketed) {
@@ -118,7 +122,23 @@ ListenAddress parse_listen_address(const std::string& text) {
   return address;
 }
 
+namespace {
+
+/// Over IPv6 and IPv4 where the kernel knows both.
+io::Fd listen_everywhere(std::uint16_t port) {
+  try {
+    return listen_on({"::", port});
+  } catch (const Error&) {
+    return listen_on({"0.0.0.0", port});
+  }
+}
+
+}  // namespace
+
 io::Fd listen_on(const ListenAddress& address) {
+  if (address.host.empty()) {
+    return listen_everywhere(address.port);
+  }
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;

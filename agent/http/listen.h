@@ -9,9 +9,9 @@
 /// Sockets that connections come in on.
 namespace keyrewind::http {
 
-/// "host:port" or "[::1]:port" as it is configured.
+/// "host:port", "[::1]:port" or ":port" as it is configured.
 struct ListenAddress {
-  std::string host;
+  std::string host;        ///< Empty: all interfaces.
   std::uint16_t port = 0;  ///< 0: the kernel chooses.
 };
 

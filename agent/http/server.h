@@ -14,8 +14,8 @@
 namespace keyrewind::http {
 
 struct ServerOptions {
-  std::string listen{};            ///< "0.0.0.0:8379", "[::]:8379", port 0 for any; empty: no TCP.
-  std::filesystem::path socket{};  ///< Of a unix socket; empty: none.
+  std::string listen{};  ///< "0.0.0.0:8379", "[::]:8379", ":8379", port 0 for any; empty: no TCP.
+  std::filesystem::path socket{};     ///< Of a unix socket; empty: none.
   std::filesystem::path cert_file{};  ///< PEM, the chain; empty: no TLS on the TCP port.
   std::filesystem::path key_file{};   ///< PEM.
 

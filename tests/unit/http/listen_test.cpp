@@ -28,10 +28,12 @@ TEST(ListenAddress, IsHostAndPort) {
   EXPECT_EQ(parse_listen_address("0.0.0.0:8379").port, 8379);
   EXPECT_EQ(parse_listen_address("[::]:0").host, "::");
   EXPECT_EQ(parse_listen_address("localhost:1").host, "localhost");
+  EXPECT_EQ(parse_listen_address(":8379").host, "");
+  EXPECT_EQ(parse_listen_address(":8379").port, 8379);
 }
 
 TEST(ListenAddress, ThatIsNoneIsAnError) {
-  for (const char* text : {"", "8379", ":8379", "host:", "host:x", "host:65536", "::1:80", "[::1]",
+  for (const char* text : {"", "8379", ":", "host:", "host:x", "host:65536", "::1:80", "[::1]",
                            "[host]:80", "host:80 ", "[]:80"}) {
     EXPECT_EQ(kind_of([&] { parse_listen_address(text); }), ErrorKind::config) << text;
   }
@@ -48,6 +50,12 @@ TEST(ListenOn, NamesTheAddressThatIsTaken) {
     EXPECT_THAT(error.what(), HasSubstr("127.0.0.1:" + std::to_string(port)));
     EXPECT_EQ(error.kind(), ErrorKind::failed);
   }
+}
+
+TEST(ListenOn, TakesAllInterfacesWithoutAHost) {
+  const io::Fd all = listen_on({"", 0});
+
+  EXPECT_NO_THROW(test::RawHttp::over_tcp(port_of(all)));
 }
 
 TEST(ListenOn, RefusesAForeignAddress) {
