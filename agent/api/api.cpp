@@ -106,7 +106,10 @@ std::vector<std::pair<std::string, std::string>> Api::routes() const {
 }
 
 bool Api::is_quick(const ServedRequest& request) const {
-  return request.raw_target.starts_with("/-/healthy") || request.raw_target.starts_with("/-/ready");
+  // Metrics need no repository; with credentials to check they may take the time of a bcrypt.
+  return request.raw_target.starts_with("/-/healthy") ||
+         request.raw_target.starts_with("/-/ready") ||
+         (request.raw_target.starts_with("/metrics") && options_.auth.anonymous_reads);
 }
 
 Answer Api::handle(const ServedRequest& request) {

@@ -248,6 +248,7 @@ TEST_F(ApiTest, AnswersHealthWhateverTheRepositoryDoes) {
   EXPECT_EQ(status("GET", "/-/healthy"), 200);
   EXPECT_EQ(status("GET", "/-/ready"), 200);
   EXPECT_TRUE(api().is_quick(request("GET", "/-/healthy")));
+  EXPECT_TRUE(api().is_quick(request("GET", "/metrics")));
   EXPECT_FALSE(api().is_quick(request("GET", "/api/v1/backups")));
 
   agent_.healthy = false;
