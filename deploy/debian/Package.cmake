@@ -1,6 +1,7 @@
 # What `cmake --install` puts where, and the Debian package that `cpack -G DEB` makes of it.
 
-include(GNUInstallDirs)
+# Packing takes what is built; a test packs, and must not build.
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
 set(documents "${CMAKE_BINARY_DIR}/documents")
 
 # Manual pages and completions are printed by the program itself.
@@ -51,7 +52,7 @@ install(FILES "${PROJECT_SOURCE_DIR}/deploy/systemd/keyrewind.sysusers" DESTINAT
         RENAME keyrewind.conf)
 install(FILES "${PROJECT_SOURCE_DIR}/deploy/systemd/keyrewind.tmpfiles" DESTINATION lib/tmpfiles.d
         RENAME keyrewind.conf)
-install(FILES "${PROJECT_SOURCE_DIR}/deploy/debian/config.yaml" DESTINATION "${CMAKE_INSTALL_FULL_SYSCONFDIR}/keyrewind"
+install(FILES "${PROJECT_SOURCE_DIR}/deploy/debian/config.yaml" DESTINATION /etc/keyrewind
         PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ)
 
 set(CPACK_GENERATOR DEB)
@@ -65,8 +66,8 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION database)
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
   "Keyrewind attaches to a server as a replica would, stores a consistent snapshot\n\
- and then every write in a folder or a bucket, and brings any moment back: as a\n\
- data directory, into a live server, or into a cluster of another size.")
+and then every write in a folder or a bucket, and brings any moment back: as a\n\
+data directory, into a live server, or into a cluster of another size.")
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS 
   "systemd | systemd-standalone-sysusers, systemd | systemd-standalone-tmpfiles, ca-certificates, tzdata")
