@@ -55,7 +55,8 @@ void RestoreWatch::look(const std::stop_token& stop) {
     }
     last_error_.clear();
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::cancelled) {
+    // A repository that does not answer, or is not there yet, is told elsewhere.
+    if (error.kind() != ErrorKind::cancelled && error.kind() != ErrorKind::unavailable) {
       warn(error.what());
     }
   }
@@ -76,7 +77,7 @@ void RestoreWatch::look_for_ever(const std::stop_token& stop) {
   }
 }
 
-/// Said once, and again when it is another one: the repository's own troubles are told elsewhere.
+/// Said once, and again when it is another one.
 void RestoreWatch::warn(const std::string& error) {
   if (error != last_error_) {
     log::warn("restores not looked at", {{"error", error}});
