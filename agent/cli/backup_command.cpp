@@ -76,9 +76,11 @@ void check_limits(const catalog::Catalog& catalog, const config::Config& config,
                   const Clock& clock, const std::stop_token& stop) {
   const bool is_limited = config.quotas.manual_per_24h != 0 || config.quotas.max_stored != 0 ||
                           floor_binds_people(config);
-  if (!is_limited || catalog::inspect(catalog.store(), stop) == catalog::Place::nothing) {
+  if (!is_limited) {
     return;
   }
+  // The first backup makes it, too.
+  catalog::ensure_repository(catalog.store(), clock, stop);
   const auto backups = catalog.list(stop);
   daemon::check_quotas(
       backups, stored_bytes(catalog, config, stop),

@@ -198,12 +198,15 @@ TEST_F(ManualBackup, IsBoundByItsQuota) {
 
 TEST_F(ManualBackup, IsBoundByTheSizeOfItsRepository) {
   RedisServer source(quick_server(kServer));
-  const Keyrewind user(source.url(), "quotas: {max_stored: 1KiB}\n");
+  source.cli({"EVAL",
+              "for i = 1, 150000 do redis.call('SET', i, math.random() .. math.random()) end",
+              "0"});
+  const Keyrewind user(source.url(), "quotas: {max_stored: 1MiB}\n");
   user.backup();
 
   const RunResult second = user.run({"backup"});
   EXPECT_EQ(second.status, 9);
-  EXPECT_THAT(second.err, HasSubstr("quotas.max_stored is 1.0 KiB"));
+  EXPECT_THAT(second.err, HasSubstr("quotas.max_stored is 1.0 MiB"));
 }
 
 TEST_F(ManualBackup, PassesTheFloorByForceAlone) {
@@ -279,17 +282,19 @@ class StatusOfARepository : public Schedule {};
 
 TEST_F(StatusOfARepository, IsGoodAsLongAsBackupsCome) {
   RedisServer source(quick_server(kServer));
-  const Keyrewind user(source.url(), "snapshots: {schedules: [{name: nightly, cron: '@daily'}]}\n");
+  const Keyrewind manual(source.url(), "http: {socket: ''}\n");
+  manual.backup();
+  const RunResult good = manual.run({"status"});
+  EXPECT_EQ(good.status, 0) << good.out << good.err;
+  EXPECT_THAT(good.out, HasSubstr("1 backups"));
 
-  const RunResult before = user.run({"status", "-o", "json"});
-  EXPECT_EQ(before.status, 10);
-  EXPECT_THAT(before.out, HasSubstr("no_backup"));
-
-  const Keyrewind without(source.url());
-  without.backup();
-  const RunResult after = without.run({"status"});
-  EXPECT_EQ(after.status, 0) << after.out << after.err;
-  EXPECT_THAT(after.out, HasSubstr("1 backups"));
+  const Keyrewind scheduled(
+      source.url(),
+      "http: {socket: ''}\nsnapshots: {schedules: [{name: nightly, cron: '@daily'}]}\n");
+  scheduled.backup();
+  const RunResult bad = scheduled.run({"status", "-o", "json"});
+  EXPECT_EQ(bad.status, 10) << bad.err;
+  EXPECT_THAT(bad.out, HasSubstr("schedule nightly has no backup yet"));
 }
 
 }  // namespace
