@@ -114,7 +114,9 @@ daemon::ForkVerdict choose_node(const config::Config& config, bool is_final, con
                 may_come ? ErrorKind::busy : ErrorKind::unavailable,
                 "no full sync: " + verdict.decision.sentence);
   }
-  log::info("full sync decided", {{"reason", verdict.decision.sentence}});
+  // In the backup's record, too; but a user with few rights is no reason to end with a warning.
+  const bool is_known = verdict.warnings.empty();
+  (is_known ? log::info : log::warn)("full sync decided", {{"reason", verdict.decision.sentence}});
   return verdict;
 }
 

@@ -243,7 +243,7 @@ TEST_F(ManualBackup, IsTakenOfAServerThatDoesNotSayHowItsMemoryIs) {
                              (user.folder() / "password").string()));
 
   const auto backup = user.json({"backup"});
-  EXPECT_THAT(user.json({"show", backup["id"]})["warnings"].dump(), HasSubstr("memory"));
+  EXPECT_THAT(std::string(user.json({"show", backup["id"]})["decision"]), HasSubstr("memory"));
 }
 
 TEST_F(ManualBackup, IsFinalIfNothingCameAfterIt) {
