@@ -352,7 +352,7 @@ def request_fails(machine):
 
 def flush_of(pod):
     events = json.loads(keyrewind(pod, "timeline", "-o", "json").stdout)["events"]
-    return next(event["id"] for event in events if event["command"] == "FLUSHALL")
+    return next((event["id"] for event in events if event["command"] == "FLUSHALL"), "none-yet")
 
 
 def killed_restore(machine):
@@ -605,7 +605,12 @@ def plain_manifests(machine):
     expect("digest", client.digest(), digest)
     client("FLUSHALL")
     stored(client)
-    expect("asking", keyrewind(pod, "restore", "request", "--at", "before:" + flush_of(pod)).returncode, 0)
+    # Until the history that began with the restore has its first snapshot, nothing of it can be asked for.
+    def asked():
+        windows = json.loads(keyrewind(pod, "timeline", "-o", "json").stdout)["windows"]
+        return len({window["lineage"] for window in windows}) == 2 and keyrewind(
+            pod, "restore", "request", "--at", "before:" + flush_of(pod)).returncode == 0
+    wait_until("the moment can be asked for", asked)
     pod.terminate()
     pod, client = started(cluster)
     expect("digest", client.digest(), digest)
