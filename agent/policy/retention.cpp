@@ -197,11 +197,13 @@ class Decision {
     }
   }
 
-  /// The window that the agent goes on with: of the newest data.
+  /// The window with log that the agent goes on with: of the newest data.
   const WindowFacts* find_running() const {
     const WindowFacts* running = nullptr;
     for (const WindowFacts& window : windows_) {
-      if (!window.snapshots.empty() && (running == nullptr || running->until <= window.until)) {
+      const bool may_go_on = !window.snapshots.empty() &&
+                             is_on_log(window.lineage, window.snapshots.back().offset);
+      if (may_go_on && (running == nullptr || running->until <= window.until)) {
         running = &window;
       }
     }

@@ -338,6 +338,19 @@ TEST(Retention, NeverRemovesWhatTheAgentGoesOnFrom) {
   EXPECT_EQ(retention.logs[0].keep_from, 0);
 }
 
+TEST(Retention, TakesNoSnapshotWithoutLogForARunningOne) {
+  RetentionRules rules = kNothing;
+  rules.keep_last = 1;
+  const auto backups = backups_at({kNow - days(2), kNow});
+  const auto alone = window_of(backups, {{1, 77}}, 0);
+
+  const Retention retention = decide_retention(backups, {alone}, rules, kNow + days(1));
+
+  EXPECT_THAT(reasons(retention, "b2"),
+              ElementsAre("last good backup", "last 1 of 1", "recovery window"));
+  EXPECT_THAT(retention.logs, IsEmpty());
+}
+
 TEST(Retention, KeepsLogThatNoSnapshotIsOnForADay) {
   WindowFacts fresh = window_of({}, {}, 10, kNow - hours(23));
   WindowFacts old = window_of({}, {}, 10, kNow - hours(25));
