@@ -1,7 +1,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/error.h"
-#include "cli/agent_call.h"
+#include "cli/agent_client.h"
 #include "cli/commands.h"
 #include "config/schedules.h"
 
@@ -131,8 +131,16 @@ void check_name(const config::Config& config, const std::string& name) {
 void ask(const Invocation& invocation, const Wish& wish, const std::string& name) {
   const config::Config config = load_config(invocation.global);
   check_name(config, name);
-  const Json answer = call_agent(
-      config, "POST", fmt::format("/api/v1/schedules/{}:{}", name, wish.verb), invocation.stop);
+  auto agent = AgentClient::connect(config.http.socket, config.source.name, invocation.stop);
+  if (!agent) {
+    throw Error(
+        ErrorKind::unavailable,
+        fmt::format("no agent of source '{}' answers at the socket '{}' (http.socket); start "
+                    "one with 'keyrewind agent', as a user who may open that socket",
+                    config.source.name, config.http.socket));
+  }
+  const Json answer = agent->ask("POST", fmt::format("/api/v1/schedules/{}:{}", name, wish.verb),
+                                 nullptr, invocation.stop);
   if (invocation.global.json) {
     std::cout << answer.dump(2) << '\n';
     return;
