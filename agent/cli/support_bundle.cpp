@@ -6,6 +6,7 @@
 #include "cli/redaction.h"
 #include "cli/self_run.h"
 #include "config/load.h"
+#include "http/client.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -123,6 +124,28 @@ std::string environment_facts(const std::optional<std::string>& config_file) {
   return facts.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
+/// What a running agent tells Prometheus; why not, if none answers.
+std::string metrics_of_agent(const std::optional<std::string>& config_file,
+                             const std::stop_token& stop) {
+  try {
+    const config::Config config = config::load(config_file, config::environment_of_process());
+    if (config.http.socket.empty()) {
+      return "# http.socket is empty\n";
+    }
+    http::ClientOptions options;
+    options.unix_socket = config.http.socket;
+    options.total_timeout = std::chrono::seconds(10);
+    http::Client client(options);
+    http::Request request;
+    request.method = "GET";
+    request.url = "http://localhost/metrics";
+    const http::Response response = client.send(request, stop);
+    return std::string(as_text(response.body));
+  } catch (const Error& error) {
+    return fmt::format("# no agent answers: {}\n", error.what());
+  }
+}
+
 /// What a command said beside its result, and how it ended, if not well.
 std::string told_beside(const SelfRun& run) {
   std::string text = run.err;
@@ -156,6 +179,8 @@ std::map<std::string, std::string> support_files(
       add(fmt::format("log/{}.txt", section.file), beside);
     }
   }
+  told("metrics.txt");
+  add("metrics.txt", metrics_of_agent(config_file, stop));
   told("environment.json");
   add("environment.json", environment_facts(config_file));
   return files;
