@@ -229,7 +229,7 @@ class Decision {
     if (const SnapshotFacts* const base = base_of_recovery(window)) {
       keep_chain(window, *base, "recovery window");
     }
-    if (is_running) {
+    if (is_running && is_on_log(window.lineage, window.snapshots.back().offset)) {
       keep_chain(window, window.snapshots.back(), "the running log");
     }
   }
