@@ -107,6 +107,7 @@ TEST_F(SupportBundle, HasWhatSomebodyWhoHelpsWantsToKnow) {
   EXPECT_FALSE(json::parse(read_text(bundle / "doctor.json"))["checks"].empty());
   EXPECT_THAT(read_text(bundle / "config.yaml"), HasSubstr("name: orders"));
   EXPECT_THAT(read_text(bundle / "config-check.txt"), HasSubstr("ok"));
+  EXPECT_THAT(read_text(bundle / "metrics.txt"), HasSubstr("no agent answers"));
   const json facts = json::parse(read_text(bundle / "environment.json"));
   EXPECT_GE(facts["processors"], 1);
   EXPECT_THAT(facts["system"].get<std::string>(), HasSubstr("Linux"));
