@@ -603,6 +603,10 @@ def plain_manifests(machine):
     cluster.lose("data-valkey-0")
     pod, client = started(cluster)
     expect("digest", client.digest(), digest)
+    # The agent must be there again, or nobody has seen what comes next.
+    client("SET", "new", "history")
+    client("DEL", "new")
+    stored(client)
     client("FLUSHALL")
     stored(client)
     # Until the history that began with the restore has its first snapshot, nothing of it can be asked for.
