@@ -183,6 +183,11 @@ void refuse_plaintext_beside(const Catalog& catalog,
 
 }  // namespace
 
+void check_no_writer(store::ObjectStore& store, const std::string& source,
+                     const std::stop_token& stop) {
+  lock(store, source, stop);
+}
+
 void check_encryption(const Catalog& catalog, bool allow_plaintext, std::stop_token stop) {
   if (!catalog.store().encrypts() && !allow_plaintext) {
     refuse_plaintext_beside(catalog, catalog.store().list(names::source(catalog.source()), stop));

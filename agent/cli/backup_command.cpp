@@ -13,12 +13,14 @@
 #include "config/source_options.h"
 #include "daemon/fork_guard.h"
 #include "daemon/quotas.h"
+#include "flow/pause.h"
 #include "io/file.h"
 #include "metrics/backup_metrics.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <chrono>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -29,6 +31,10 @@
 
 namespace keyrewind::cli {
 namespace {
+
+/// How long a backup waits for the end of what a server's child does, and how often it looks.
+constexpr std::chrono::minutes kForkPatience{5};
+constexpr std::chrono::milliseconds kForkPause{200};
 
 struct BackupArguments {
   std::vector<std::string> labels;
@@ -79,8 +85,6 @@ void check_limits(const catalog::Catalog& catalog, const config::Config& config,
   if (!is_limited) {
     return;
   }
-  // The first backup makes it, too.
-  catalog::ensure_repository(catalog.store(), clock, stop);
   const auto backups = catalog.list(stop);
   daemon::check_quotas(
       backups, stored_bytes(catalog, config, stop),
@@ -92,9 +96,9 @@ void check_limits(const catalog::Catalog& catalog, const config::Config& config,
 }
 
 /// Where the server may fork: at the configured address, else at another node of the shard; for a
-/// final backup on the primary alone. Throws if nowhere.
-daemon::ForkVerdict choose_node(const config::Config& config, bool is_final, const Clock& clock,
-                                const std::stop_token& stop) {
+/// final backup on the primary alone.
+daemon::ForkVerdict judge(const config::Config& config, bool is_final, const Clock& clock,
+                          const std::stop_token& stop) {
   const replica::ShardOptions shard = config::to_shard_options(config);
   const daemon::ForkRules rules = to_fork_rules(config);
   const auto among = [&](replica::ReadFrom read_from) {
@@ -102,16 +106,30 @@ daemon::ForkVerdict choose_node(const config::Config& config, bool is_final, con
         replica::choose_nodes(replica::find_nodes(shard, stop), read_from, std::nullopt),
         shard.source, rules, clock.now(), stop);
   };
-  auto verdict = is_final ? among(replica::ReadFrom::primary)
-                          : daemon::judge_fork({{.address = shard.source.address, .info = {}}},
-                                               shard.source, rules, clock.now(), stop);
-  if (!verdict.node && !is_final) {
-    verdict = among(shard.read_from);
+  if (is_final) {
+    return among(replica::ReadFrom::primary);
+  }
+  auto verdict = daemon::judge_fork({{.address = shard.source.address, .info = {}}}, shard.source,
+                                    rules, clock.now(), stop);
+  return verdict.node ? verdict : among(shard.read_from);
+}
+
+/// Waits while the nodes have children at work, such as that of the backup before, unless it is
+/// that of a backup that still runs. Throws if nowhere is room for a fork.
+daemon::ForkVerdict choose_node(const catalog::Catalog& catalog, const config::Config& config,
+                                bool is_final, const Clock& clock, const std::stop_token& stop) {
+  const auto begin = std::chrono::steady_clock::now();
+  auto verdict = judge(config, is_final, clock, stop);
+  while (verdict.decision.reason == policy::SyncReason::fork_running &&
+         std::chrono::steady_clock::now() - begin < kForkPatience) {
+    catalog::check_no_writer(catalog.store(), catalog.source(), stop);
+    flow::pause(kForkPause, stop);
+    verdict = judge(config, is_final, clock, stop);
   }
   if (!verdict.node) {
-    const bool may_come = verdict.decision.act == policy::SyncDecision::Act::wait;
-    throw Error(may_come ? Side::here : Side::source,
-                may_come ? ErrorKind::busy : ErrorKind::unavailable,
+    const bool is_busy = verdict.decision.reason == policy::SyncReason::fork_running;
+    throw Error(is_busy ? Side::here : Side::source,
+                is_busy ? ErrorKind::busy : ErrorKind::unavailable,
                 "no full sync: " + verdict.decision.sentence);
   }
   // In the backup's record, too; but a user with few rights is no reason to end with a warning.
@@ -157,9 +175,11 @@ void run(const BackupArguments& arguments, Invocation& invocation) {
   metrics::BackupRun run{.source = config.source.name, .attempted = clock.now()};
   try {
     backup::BackupOptions options;
+    // Made before the source is asked: what is wrong with the repository is said first.
+    catalog::ensure_repository(repository.catalog().store(), clock, invocation.stop);
     check_limits(repository.catalog(), config, arguments.force, clock, invocation.stop);
     const daemon::ForkVerdict verdict =
-        choose_node(config, arguments.final, clock, invocation.stop);
+        choose_node(repository.catalog(), config, arguments.final, clock, invocation.stop);
     options.source = replica::options_for(config::to_source_options(config), *verdict.node);
     options.origin = {.trigger =
                           arguments.final ? catalog::Trigger::final : catalog::Trigger::manual};

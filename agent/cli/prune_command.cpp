@@ -61,15 +61,16 @@ void print_logs(const prune::PruneReport& report) {
     if (log.kept_segments != 0) {
       std::cout << fmt::format("keep log of lineage {}: {}, {} ({})\n", lineage,
                                plural(log.kept_segments, "segment"), to_human_size(log.kept_bytes),
-                               log.reasons.empty() ? "nothing is known of it"
-                                                   : fmt::format("{}", fmt::join(log.reasons, ", ")));
+                               log.reasons.empty()
+                                   ? "nothing is known of it"
+                                   : fmt::format("{}", fmt::join(log.reasons, ", ")));
     }
     if (log.removed_segments != 0) {
-      std::cout << fmt::format(
-          "remove log of lineage {}: {}, {} ({})\n", lineage,
-          plural(log.removed_segments, "segment"), to_human_size(log.removed_bytes),
-          log.keep_from ? fmt::format("all before offset {}", *log.keep_from)
-                        : std::string("no kept moment needs it"));
+      std::cout << fmt::format("remove log of lineage {}: {}, {} ({})\n", lineage,
+                               plural(log.removed_segments, "segment"),
+                               to_human_size(log.removed_bytes),
+                               log.keep_from ? fmt::format("all before offset {}", *log.keep_from)
+                                             : std::string("no kept moment needs it"));
     }
   }
 }
@@ -129,9 +130,10 @@ nlohmann::ordered_json to_json(const std::string& name, const prune::PruneReport
 /// Says what did not go as it should.
 void warn(const std::string& name, const prune::PruneReport& report, Invocation& invocation) {
   for (const std::string& problem : report.problems) {
-    log::warn("nothing is removed as long as a backup is damaged; bring it back from a copy, or "
-              "'keyrewind delete' it",
-              {{"repository", name}, {"problem", problem}});
+    log::warn(
+        "nothing is removed as long as a backup is damaged; bring it back from a copy, or "
+        "'keyrewind delete' it",
+        {{"repository", name}, {"problem", problem}});
   }
   for (const prune::Refusal& refusal : report.refused) {
     log::warn("object not removed; the next run tries again",

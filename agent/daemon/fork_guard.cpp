@@ -13,14 +13,15 @@ namespace {
 using policy::SyncDecision;
 using policy::SyncReason;
 
-/// Nothing if the node may not say.
+/// Nothing if the node does not say, whatever the reason: it may not, or hangs up on a question that
+/// it does not know. Throws if it is not there.
 std::optional<replica::ForkInfo> ask(const replica::SourceOptions& source,
                                      const std::stop_token& stop) {
   replica::Connection connection(source, stop);
   try {
     return replica::ask_fork_info(connection);
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::denied && error.kind() != ErrorKind::protocol) {
+    if (error.kind() == ErrorKind::cancelled) {
       throw;
     }
     return std::nullopt;

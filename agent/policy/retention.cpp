@@ -197,13 +197,11 @@ class Decision {
     }
   }
 
-  /// The window with log that the agent goes on with: of the newest data.
+  /// The window that the agent goes on with: of the newest data.
   const WindowFacts* find_running() const {
     const WindowFacts* running = nullptr;
     for (const WindowFacts& window : windows_) {
-      const bool may_go_on = !window.snapshots.empty() &&
-                             is_on_log(window.lineage, window.snapshots.back().offset);
-      if (may_go_on && (running == nullptr || running->until <= window.until)) {
+      if (!window.snapshots.empty() && (running == nullptr || running->until <= window.until)) {
         running = &window;
       }
     }

@@ -74,6 +74,7 @@ std::optional<Timestamp> not_before(const SyncQuestion& question) {
 /// Goes through the nodes in their order.
 SyncDecision choose(const SyncQuestion& question) {
   std::string busy;
+  std::string away;
   std::string low;
   std::optional<std::size_t> unknown;
   for (std::size_t i = 0; i < question.nodes.size(); ++i) {
@@ -82,7 +83,9 @@ SyncDecision choose(const SyncQuestion& question) {
       unknown = unknown.value_or(i);
     } else if (!has_memory(question, *node.facts)) {
       low += (low.empty() ? "" : "; ") + why_short(question, node);
-    } else if (node.facts->has_child() || node.facts->loading) {
+    } else if (node.facts->loading) {
+      away += (away.empty() ? "" : "; ") + why_busy(node);
+    } else if (node.facts->has_child()) {
       busy += (busy.empty() ? "" : "; ") + why_busy(node);
     } else if (i == 0) {
       return {.act = Act::fork,
@@ -90,7 +93,8 @@ SyncDecision choose(const SyncQuestion& question) {
               .sentence = fmt::format("{} is the node to read from, and has the memory", node.name),
               .node = i};
     } else {
-      const std::string_view because = low.empty() ? busy : low;
+      const std::string waiting = busy + (busy.empty() || away.empty() ? "" : "; ") + away;
+      const std::string& because = low.empty() ? waiting : low;
       return {.act = Act::fork,
               .reason = SyncReason::other_node,
               .sentence = because.empty() ? fmt::format("{} says how its memory is", node.name)
@@ -108,8 +112,11 @@ SyncDecision choose(const SyncQuestion& question) {
                                     question.nodes[*unknown].name),
             .node = *unknown};
   }
-  return low.empty() ? wait(SyncReason::no_node, "no node of the kind that is to be read answers")
-                     : refuse(SyncReason::low_memory, std::move(low));
+  if (!low.empty()) {
+    return refuse(SyncReason::low_memory, std::move(low));
+  }
+  return wait(SyncReason::no_node,
+              away.empty() ? "no node of the kind that is to be read answers" : std::move(away));
 }
 
 }  // namespace

@@ -30,9 +30,9 @@ enum class SyncReason {
   forced,          ///< Begins before its time, because a person insists.
   sync_running,    ///< Waits: another one of this shard is on its way, of whichever agent.
   too_soon,        ///< Waits: the last one is younger than the floor allows.
-  fork_running,    ///< Waits: every node that could has a child at work, or is loading.
+  fork_running,    ///< Waits: every node that could has a child at work.
   low_memory,      ///< Refused: no node has the memory.
-  no_node,         ///< Waits: no node of the kind that is to be read answers.
+  no_node,         ///< Waits: no node of the kind that is to be read answers, or it is loading.
   no_method,       ///< Refused: this version has no such method.
 };
 std::string_view to_string(SyncReason reason) noexcept;

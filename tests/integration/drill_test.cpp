@@ -86,7 +86,7 @@ TEST_F(Drill, GivesNoVerdictWhereItCouldNotTry) {
   RedisServer server(quick_server(kServer));
   const Keyrewind user(server.url());
 
-  EXPECT_EQ(user.run({"drill", "--server", program()}).status, 4);
+  EXPECT_EQ(user.run({"drill", "--server", program()}).status, 5) << "there is no repository yet";
   user.backup();
   EXPECT_EQ(user.run({"drill", "--server", "/no/such/server"}).status, 1);
   EXPECT_EQ(user.json({"show"})["drills"].size(), 0U);

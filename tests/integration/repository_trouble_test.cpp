@@ -72,9 +72,10 @@ class AgentHere {
     options.watch_interval = std::chrono::milliseconds(200);
     options.merge_interval = std::chrono::milliseconds(300);
     options.lease.ttl = kLeaseTime;
-    agent_.emplace(store_, options,
-                   daemon::AgentLinks{.desk = desk_, .tasks = tasks_, .guard = guard_, .seen = seen_},
-                   metrics_, clock_);
+    agent_.emplace(
+        store_, options,
+        daemon::AgentLinks{.desk = desk_, .tasks = tasks_, .guard = guard_, .seen = seen_},
+        metrics_, clock_);
     thread_ = std::jthread([this](const std::stop_token& stop) {
       try {
         agent_->run(stop);

@@ -45,7 +45,12 @@ class Schedule : public testing::Test {
   static std::vector<nlohmann::json> backups(const AgentRun& agent, const std::string& field,
                                              const std::string& value) {
     std::vector<nlohmann::json> found;
-    for (const auto& backup : agent.user().json({"list"})["backups"]) {
+    const RunResult list = agent.user().run({"list", "-o", "json"});
+    if (list.status != 0) {
+      return found;  // There is no repository yet.
+    }
+    const auto listed = nlohmann::json::parse(list.out);
+    for (const auto& backup : listed["backups"]) {
       if (backup[field] == value) {
         found.push_back(backup);
       }

@@ -53,14 +53,14 @@ AgentRun::AgentRun(const std::string& address, AgentSetup setup, RepositoryKind 
 }
 
 void AgentRun::configure(const std::string& address, const AgentSetup& setup) {
-  user_.configure(
-      fmt::format("version: 1\n"
-                  "source:\n"
-                  "  name: orders\n"
-                  "  address: {}\n"
-                  "  read_from: {}\n"
-                  "{}{}",
-                  address, setup.read_from, user_.store().yaml(), yaml_of(setup, spool(), socket())));
+  user_.configure(fmt::format(
+      "version: 1\n"
+      "source:\n"
+      "  name: orders\n"
+      "  address: {}\n"
+      "  read_from: {}\n"
+      "{}{}",
+      address, setup.read_from, user_.store().yaml(), yaml_of(setup, spool(), socket())));
 }
 
 void AgentRun::start(const std::vector<std::pair<std::string, std::string>>& env) {

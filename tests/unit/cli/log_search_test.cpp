@@ -78,7 +78,8 @@ TEST(LogPattern, MustHoldSomething) {
 
 class SearchLog : public testing::Test {
  protected:
-  LogSearch search(const std::string& pattern, const api::TimeSpan& span = {}, std::size_t limit = 100) {
+  LogSearch search(const std::string& pattern, const api::TimeSpan& span = {},
+                   std::size_t limit = 100) {
     Progress progress;
     return search_log(catalog_, timeline(), LogPattern(pattern), span, limit, progress, {});
   }

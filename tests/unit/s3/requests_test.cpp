@@ -440,7 +440,7 @@ TEST_F(RequestsTest, ReportEveryTry) {
 
   ASSERT_THAT(reports, SizeIs(6));
   EXPECT_THAT(reports[0], testing::StartsWith("put slow_down true 7 "));
-  EXPECT_EQ(reports[1], "put failed true 0 0");
+  EXPECT_EQ(reports[1], "put no_answer true 0 0");
   EXPECT_EQ(reports[2], "put ok false 7 0");
   EXPECT_THAT(reports[3], testing::StartsWith("get missing false 0 "));
   EXPECT_THAT(reports[4], testing::StartsWith("get denied false 0 "));
