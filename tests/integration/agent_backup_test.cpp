@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <filesystem>
 #include <string>
 
 namespace keyrewind::test {
@@ -41,6 +42,7 @@ TEST_F(AgentBackup, IsTakenByTheAgentAndPrintedAsIfItWereTakenHere) {
   AgentRun agent(source.url());
   agent.start();
   wait_until("a base", [&] { return agent.durable() >= 0; });
+  wait_until("its socket", [&] { return std::filesystem::exists(agent.socket()); });
 
   RunResult taken;
   wait_until("a backup", [&] {
