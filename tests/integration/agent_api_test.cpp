@@ -138,7 +138,8 @@ TEST_F(AgentApi, KeepsASchedulePausedOverARestart) {
   wait_until("a run at once",
              [&] { return ask(agent, "POST", "/api/v1/schedules/nightly:run").status == 202; });
   wait_until("its backup", [&] {
-    for (const auto& backup : agent.user().json({"list"})["backups"]) {
+    const auto list = agent.user().json({"list"});
+    for (const auto& backup : list["backups"]) {
       if (backup["schedule"] == "nightly") {
         return true;
       }

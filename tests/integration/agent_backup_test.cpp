@@ -28,8 +28,9 @@ class AgentBackup : public testing::Test {
   static std::size_t tasks(const AgentRun& agent) {
     const RunResult result =
         run({"curl", "-sS", "--unix-socket", agent.socket().string(), "http://agent/api/v1/tasks"});
+    const auto answer = nlohmann::json::parse(result.out);
     std::size_t number = 0;
-    for (const auto& task : nlohmann::json::parse(result.out)["tasks"]) {
+    for (const auto& task : answer["tasks"]) {
       number += task["kind"] == "backup" && task["schedule"].is_null() ? 1U : 0U;
     }
     return number;

@@ -249,6 +249,11 @@ std::vector<Step> newer_server() {
   const Step ok = send("+OK\r\n");
   return {expect(""),
           send(hello),
+          expect("INFO memory"),
+          denied,
+          next_connection(),
+          expect(""),
+          send(hello),
           expect("INFO everything"),
           denied,
           expect("CONFIG GET *"),

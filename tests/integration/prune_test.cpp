@@ -55,7 +55,8 @@ class Prune : public testing::TestWithParam<RepositoryKind> {
 
   std::vector<std::string> listed() const {
     std::vector<std::string> ids;
-    for (const auto& backup : keyrewind().json({"list"})["backups"]) {
+    const auto list = keyrewind().json({"list"});
+    for (const auto& backup : list["backups"]) {
       ids.push_back(backup["id"]);
     }
     return ids;

@@ -165,7 +165,8 @@ TEST_F(Schedule, OverlapsNothing) {
   wait_until("a skipped run",
              [&] { return agent.log().find("run of a schedule skipped") != std::string::npos; });
   wait_until("its event", [&] {
-    for (const auto& event : agent.timeline()["events"]) {
+    const auto timeline = agent.timeline();
+    for (const auto& event : timeline["events"]) {
       if (event["kind"] == "backup_skipped") {
         return true;
       }

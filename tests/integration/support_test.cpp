@@ -190,9 +190,15 @@ TEST_F(JsonLog, TellsOneStoryPerBackupAndNothingOfTheUsers) {
 }
 
 TEST_F(JsonLog, EndsTheStoryOfABackupThatFails) {
-  Keyrewind keyrewind(server_->url(), "logging: {format: json}\n", RepositoryKind::file);
+  server_->cli({"ACL", "SETUSER", "weak", "on", ">secret", "+info", "+replconf"});
+  const Keyrewind keyrewind(server_->url(), "", RepositoryKind::file);
+  write_text(keyrewind.folder() / "password", "secret");
+  keyrewind.configure(server_->url(), keyrewind.repository(),
+                      fmt::format("  username: weak\n  password_file: {}\n"
+                                  "logging: {{format: json}}\n",
+                                  (keyrewind.folder() / "password").string()));
 
-  const RunResult result = keyrewind.run({"backup"});  // Without the password.
+  const RunResult result = keyrewind.run({"backup"});  // Without the right +psync.
 
   EXPECT_EQ(result.status, 6);
   std::string id;

@@ -104,7 +104,8 @@ TEST_F(ScheduleCommand, SteersOnlyWhatThereIs) {
   EXPECT_THAT(
       failure_of("schedule run a"),
       testing::Pair(ErrorKind::unavailable,
-                    testing::StartsWith("no agent answers at " + (dir_ / "none.sock").string())));
+                    testing::StartsWith("no agent of source 'orders' answers at the socket '" +
+                                        (dir_ / "none.sock").string())));
   EXPECT_THROW(run("schedule resume"), CLI::ParseError);
 }
 

@@ -76,11 +76,11 @@ TEST(ServiceOptions, RefuseHttpThatContradictsItself) {
 }
 
 TEST(ServiceOptions, RefusePlacesToListenAtThatAreNone) {
-  for (const char* listen : {"8379", "localhost", "h:", "h:70000", "h:-1", ":8379", "::1:8379",
-                             "[::1]", "[x]:1", "http://h:1", "h:1/x"}) {
+  for (const char* listen : {"8379", "localhost", "h:", "h:70000", "h:-1", "::1:8379", "[::1]",
+                             "[x]:1", "http://h:1", "h:1/x"}) {
     EXPECT_THAT(mistakes("http: {listen: '" + std::string(listen) + "'}\n"),
                 ElementsAre("c.yaml:7:16: http.listen '" + std::string(listen) +
-                            "' is no address; write it as 0.0.0.0:8379 or [::]:8379"));
+                            "' is no address; write it as 0.0.0.0:8379, [::]:8379 or :8379"));
   }
   EXPECT_THAT(mistakes("http: {socket: run/s}\n"),
               ElementsAre("c.yaml:7:16: http.socket: 'run/s' is not an absolute path"));
