@@ -13,8 +13,8 @@ namespace {
 using policy::SyncDecision;
 using policy::SyncReason;
 
-/// Nothing if the node does not say, whatever the reason: it may not, or hangs up on a question that
-/// it does not know. Throws if it is not there.
+/// Nothing if the node does not say: it may not, or hangs up on a question that it does not know.
+/// Throws if it is not there.
 std::optional<replica::ForkInfo> ask(const replica::SourceOptions& source,
                                      const std::stop_token& stop) {
   replica::Connection connection(source, stop);

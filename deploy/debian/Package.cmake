@@ -69,7 +69,7 @@ set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
 and then every write in a folder or a bucket, and brings any moment back: as a\n\
 data directory, into a live server, or into a cluster of another size.")
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS 
+set(CPACK_DEBIAN_PACKAGE_DEPENDS
   "systemd | systemd-standalone-sysusers, systemd | systemd-standalone-tmpfiles, ca-certificates, tzdata")
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "valkey-server | redis-server")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)

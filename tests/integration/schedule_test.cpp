@@ -125,9 +125,12 @@ TEST_F(Schedule, KeepsTheOldConfigurationIfTheNewOneIsBroken) {
   });
   wait_until("the metric",
              [&] { return agent.metric("keyrewind_config_last_reload_successful") == 0; });
-  const std::size_t before = backups(agent, "schedule", "often").size();
-  wait_until("another scheduled backup",
-             [&] { return backups(agent, "schedule", "often").size() > before; });
+  // The commands read the broken file, too: only the agent can tell.
+  const std::string series =
+      "keyrewind_backup_last_success_timestamp_seconds{schedule=\"often\",source=\"orders\","
+      "type=\"snapshot\"}";
+  const double before = agent.metric(series).value_or(0);
+  wait_until("another scheduled backup", [&] { return agent.metric(series).value_or(0) > before; });
 
   agent.configure(source.url(), often());
   wait_until("the metric again",
