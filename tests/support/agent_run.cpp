@@ -113,8 +113,9 @@ std::int64_t AgentRun::durable() const {
 
 void AgentRun::wait_for(std::int64_t offset) const {
   try {
-    wait_until(fmt::format("offset {} in the repository", offset),
-               [&] { return durable() >= offset; });
+    wait_until(
+        fmt::format("offset {} in the repository", offset), [&] { return durable() >= offset; },
+        std::chrono::minutes(2));
   } catch (const std::runtime_error& error) {
     throw std::runtime_error(
         fmt::format("{}; it has {}; the agent said:\n{}", error.what(), durable(), log()));

@@ -19,7 +19,7 @@ namespace keyrewind::test {
 /// Waits for `holds`, asking again and again; throws std::runtime_error that says what was waited
 /// for after `limit`.
 void wait_until(const std::string& what, const std::function<bool()>& holds,
-                std::chrono::milliseconds limit = std::chrono::seconds(30));
+                std::chrono::milliseconds limit = std::chrono::seconds(60));
 
 /// How an agent under test is configured, beside its source and repository.
 struct AgentSetup {
