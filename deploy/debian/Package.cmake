@@ -66,8 +66,8 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION database)
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
   "Keyrewind attaches to a server as a replica would, stores a consistent snapshot\n\
-and then every write in a folder or a bucket, and brings any moment back: as a\n\
-data directory, into a live server, or into a cluster of another size.")
+and then every write in a folder or a bucket, and brings any moment back as the\n\
+data directory of a server.")
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS
   "systemd | systemd-standalone-sysusers, systemd | systemd-standalone-tmpfiles, ca-certificates, tzdata")
