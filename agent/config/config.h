@@ -122,8 +122,9 @@ struct Config {
     std::uint64_t keep_yearly = 0;
     std::chrono::milliseconds keep_within = std::chrono::days(2);
     std::chrono::milliseconds recovery_window = std::chrono::days(7);
-    std::uint64_t min_backups = 1;  ///< At least 1.
-    bool enabled = true;            ///< False: nothing is ever removed, no permission needed.
+    std::vector<std::string> keep_labels;  ///< "NAME" or "NAME=VALUE".
+    std::uint64_t min_backups = 1;         ///< At least 1.
+    bool enabled = true;  ///< False: nothing is ever removed, no permission needed.
   } retention;
 
   struct Quotas {

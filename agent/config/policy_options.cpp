@@ -49,6 +49,13 @@ void check_label(const std::string& text) {
   }
 }
 
+void check_kept_label(const std::string& text) {
+  if (text.starts_with('=')) {
+    throw Error(ErrorKind::config,
+                fmt::format("'{}' is no label; write NAME, or NAME=VALUE", text));
+  }
+}
+
 void refuse_drills(const std::string& text) {
   if (!text.empty()) {
     throw Error(ErrorKind::config,
@@ -104,13 +111,15 @@ void refuse_to_keep_nothing(const Config& config, std::vector<Contradiction>& fo
   const bool keeps = keep.keep_last + keep.keep_hourly + keep.keep_daily + keep.keep_weekly +
                              keep.keep_monthly + keep.keep_yearly >
                          0 ||
-                     keep.keep_within.count() > 0 || keep.recovery_window.count() > 0;
+                     keep.keep_within.count() > 0 || keep.recovery_window.count() > 0 ||
+                     !keep.keep_labels.empty();
   if (keep.enabled && !keeps) {
     found.push_back({{"retention.keep_last", "retention.keep_hourly", "retention.keep_daily",
                       "retention.keep_weekly", "retention.keep_monthly", "retention.keep_yearly",
-                      "retention.keep_within", "retention.recovery_window", "retention.enabled"},
-                     "retention keeps nothing: all of its keep_… and its recovery_window are 0; "
-                     "set one of them, or enabled: false to remove nothing"});
+                      "retention.keep_within", "retention.recovery_window", "retention.keep_labels",
+                      "retention.enabled"},
+                     "retention keeps nothing: all of its keep_… and its recovery_window are 0 or "
+                     "empty; set one of them, or enabled: false to remove nothing"});
   }
 }
 
@@ -250,6 +259,14 @@ std::vector<Option> retention_options() {
            "are kept so long.",
        .example = "14d",
        .max = kLongestKept},
+      {.path = "retention.keep_labels",
+       .kind = Kind::texts,
+       .field = +[](Config& c) -> std::vector<std::string>& { return c.retention.keep_labels; },
+       .description =
+           "Backups with one of these labels are kept for ever: NAME, whatever its value, or "
+           "NAME=VALUE. In a variable they are separated by commas.",
+       .example = "release",
+       .check = check_kept_label},
       {.path = "retention.min_backups",
        .kind = Kind::integer,
        .field = +[](Config& c) -> std::uint64_t& { return c.retention.min_backups; },

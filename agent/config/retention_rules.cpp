@@ -13,7 +13,7 @@ policy::RetentionRules to_retention_rules(const Config& config) {
           .keep_within = retention.keep_within,
           .recovery_window = retention.recovery_window,
           .min_backups = retention.min_backups,
-          .keep_labels = {},
+          .keep_labels = retention.keep_labels,
           .zone = policy::Zone(config.snapshots.time_zone)};
 }
 

@@ -24,6 +24,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
+using testing::UnorderedElementsAre;
 
 const std::string kServer = "valkey-server-8.1";
 
@@ -201,6 +202,29 @@ TEST_P(Prune, LeavesWhatIsBeingReadUntilItIsRead) {
   EXPECT_EQ(restored.digest(), digest);
   EXPECT_EQ(keyrewind().json({"prune", "--yes"})["repositories"][0]["removed_backups"], 1);
   EXPECT_THAT(listed(), Not(Contains(old)));
+}
+
+TEST_P(Prune, KeepsWhatHasALabelThatIsToBeKept) {
+  const auto back_up_with = [&](const std::string& label) {
+    source().cli({"SET", "label", label});
+    return keyrewind().json({"backup", "--label", label})["id"].get<std::string>();
+  };
+  const std::string released = back_up_with("release=1.2");
+  const std::string monthly = back_up_with("tier=monthly");
+  const std::string daily = back_up_with("tier=daily");
+  const std::string newest = back_up();
+  keyrewind().configure(
+      "version: 1\nsource: {name: orders, address: '" + source().url() + "'}\n" +
+      "retention: {keep_last: 1, keep_daily: 0, keep_weekly: 0, keep_monthly: 0, keep_within: 0s, "
+      "recovery_window: 0s, keep_labels: [release, tier=monthly]}\n" +
+      keyrewind().store().yaml());
+
+  const std::string plan = keyrewind().run({"prune", "--dry-run"}).out;
+
+  EXPECT_THAT(plan, HasSubstr("label release"));
+  EXPECT_THAT(plan, HasSubstr("label tier=monthly"));
+  EXPECT_EQ(keyrewind().json({"prune", "--yes"})["repositories"][0]["removed_backups"], 1);
+  EXPECT_THAT(listed(), UnorderedElementsAre(released, monthly, newest));
 }
 
 TEST_P(Prune, DoesNothingWhereRetentionIsOff) {

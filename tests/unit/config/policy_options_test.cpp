@@ -1,6 +1,7 @@
 #include "config/policy_options.h"
 
 #include "config/load.h"
+#include "config/retention_rules.h"
 #include "samples.h"
 
 #include <gmock/gmock.h>
@@ -61,7 +62,7 @@ TEST(PolicyOptions, AreReadFromAFile) {
       "  min_free_memory: 35%\n"
       "retention: {keep_last: 1, keep_hourly: 2, keep_daily: 3, keep_weekly: 4, keep_monthly: 5,\n"
       "            keep_yearly: 6, keep_within: 7h, recovery_window: 8h, min_backups: 9,\n"
-      "            enabled: false}\n"
+      "            keep_labels: [release, tier=monthly], enabled: false}\n"
       "quotas: {manual_per_24h: 20, max_stored: 500GiB}\n");
 
   const auto& snapshots = config.snapshots;
@@ -83,6 +84,7 @@ TEST(PolicyOptions, AreReadFromAFile) {
               ElementsAre(1, 2, 3, 4, 5, 6, 9));
   EXPECT_EQ(keep.keep_within, std::chrono::hours(7));
   EXPECT_EQ(keep.recovery_window, std::chrono::hours(8));
+  EXPECT_THAT(keep.keep_labels, ElementsAre("release", "tier=monthly"));
   EXPECT_FALSE(keep.enabled);
   EXPECT_EQ(config.quotas.manual_per_24h, 20U);
   EXPECT_EQ(config.quotas.max_stored, std::uint64_t{500} << 30U);
@@ -159,6 +161,20 @@ TEST(PolicyOptions, TellEveryMistakeAtOnce) {
           "'-3'"));
 }
 
+TEST(PolicyOptions, HandLabelsToRetention) {
+  const Config config = parse_well("retention: {keep_labels: [release, tier=monthly]}\n");
+
+  EXPECT_THAT(to_retention_rules(config).keep_labels, ElementsAre("release", "tier=monthly"));
+}
+
+TEST(PolicyOptions, RefuseLabelsWithoutAName) {
+  EXPECT_THAT(
+      mistakes("retention: {keep_labels: [ok, '', =monthly]}\n"),
+      ElementsAre(
+          "c.yaml:7:31: retention.keep_labels has an empty entry",
+          "c.yaml:7:35: retention.keep_labels: '=monthly' is no label; write NAME, or NAME=VALUE"));
+}
+
 TEST(PolicyOptions, MustKeepSomethingIfRetentionIsOn) {
   const std::string nothing =
       "keep_last: 0, keep_daily: 0, keep_weekly: 0, keep_monthly: 0, keep_within: 0s, "
@@ -166,10 +182,11 @@ TEST(PolicyOptions, MustKeepSomethingIfRetentionIsOn) {
 
   EXPECT_THAT(mistakes("retention: {" + nothing + "}\n"),
               ElementsAre("c.yaml:7:24: retention keeps nothing: all of its keep_… and its "
-                          "recovery_window are 0; set one of them, or enabled: false to remove "
-                          "nothing"));
+                          "recovery_window are 0 or empty; set one of them, or enabled: false to "
+                          "remove nothing"));
   EXPECT_THAT(mistakes("retention: {" + nothing + ", enabled: false}\n"), IsEmpty());
   EXPECT_THAT(mistakes("retention: {" + nothing + ", keep_yearly: 1}\n"), IsEmpty());
+  EXPECT_THAT(mistakes("retention: {" + nothing + ", keep_labels: [release]}\n"), IsEmpty());
 }
 
 TEST(PolicyOptions, ShowNoValueThatAVariableHolds) {

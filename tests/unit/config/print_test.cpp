@@ -101,6 +101,7 @@ TEST(ToYaml, ShowsEveryOption) {
             "  keep_yearly: 0\n"
             "  keep_within: 2d\n"
             "  recovery_window: 7d\n"
+            "  keep_labels: []\n"
             "  min_backups: 1\n"
             "  enabled: true\n"
             "quotas:\n"

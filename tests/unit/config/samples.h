@@ -25,7 +25,8 @@ inline std::array<std::string, 2> other_texts(const Option& option) {
   if (option.path == "encryption.recipients") {
     return {kRecipient, kOtherRecipient};
   }
-  if (leaf_of(option.path) == "tags" || leaf_of(option.path) == "labels") {
+  if (leaf_of(option.path) == "tags" || leaf_of(option.path) == "labels" ||
+      leaf_of(option.path) == "keep_labels") {
     return {"team=storage", "tier=cold=very"};
   }
   if (leaf_of(option.path) == "on") {
