@@ -46,7 +46,9 @@ bool floor_binds_people(const config::Config& config) {
 }
 
 daemon::ForkRules to_fork_rules(const config::Config& config) {
-  return {.method = config.snapshots.method, .min_free_percent = config.snapshots.min_free_memory};
+  return {.method = config.snapshots.method,
+          .min_free_percent = config.snapshots.min_free_memory,
+          .memory_limit = config.source.memory_limit};
 }
 
 daemon::ServiceOptions to_service_options(const config::Config& config) {

@@ -38,6 +38,7 @@ struct Config {
       std::vector<std::string> addresses;  ///< As `parse_sentinel_address` reads them.
     } sentinel{};
     std::string data_dir{};  ///< Absolute, or empty: the server's folder is not ours to see.
+    std::uint64_t memory_limit = 0;  ///< Bytes that a node may take; 0: what the machine has.
   } source;
 
   /// A place where backups are kept: the repository itself or one of its copies.

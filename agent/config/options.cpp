@@ -174,6 +174,16 @@ std::vector<Option> source_options() {
            "restores put in place goes there unless they name another. Empty: it is not.",
        .example = "/data",
        .check = check_folder_if_any},
+      {.path = "source.memory_limit",
+       .kind = Kind::size,
+       .field = +[](Config& c) -> std::uint64_t& { return c.source.memory_limit; },
+       .description =
+           "How much memory each node may take, where that is less than its machine has: a server "
+           "in a container does not know. snapshots.min_free_memory counts by it. 0: what the "
+           "machine has.",
+       .example = "4GiB",
+       .zero_is_none = true,
+       .min = kMiB},
 
       {.path = "source.tls.ca_file",
        .kind = Kind::text,

@@ -62,6 +62,7 @@ ForkVerdict judge_fork(const std::vector<replica::Node>& nodes,
   question.now = now;
   question.method = rules.method;
   question.min_free_percent = rules.min_free_percent;
+  question.memory_limit = rules.memory_limit;
   std::vector<replica::Address> asked;
   std::optional<Error> failure;
   for (const replica::Node& node : nodes) {

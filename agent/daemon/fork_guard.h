@@ -18,6 +18,7 @@ namespace keyrewind::daemon {
 struct ForkRules {
   policy::Method method = policy::Method::automatic;
   std::uint64_t min_free_percent = 20;  ///< Of the node's memory; 0: never mind.
+  std::uint64_t memory_limit = 0;       ///< Bytes of a node; 0: what its machine has.
 };
 
 /// What was decided about a full sync, and where it is to be done.

@@ -15,13 +15,14 @@ using replica::ForkInfo;
 /// Writes touch some pages while a child runs, even where nothing is known of how many.
 constexpr std::uint64_t kShareCopied = 10;
 
-std::uint64_t memory_of(const ForkInfo& facts) noexcept {
-  const bool is_bounded = facts.max_memory > 0 && !facts.evicts;
-  if (!is_bounded) {
-    return facts.total_system_memory;
-  }
-  return facts.total_system_memory == 0 ? facts.max_memory
-                                        : std::min(facts.max_memory, facts.total_system_memory);
+/// The smaller one of those that are known; 0 is not known.
+std::uint64_t least_known(std::uint64_t one, std::uint64_t other) noexcept {
+  return one == 0 || other == 0 ? std::max(one, other) : std::min(one, other);
+}
+
+std::uint64_t memory_of(const ForkInfo& facts, std::uint64_t limit) noexcept {
+  const std::uint64_t machine = least_known(facts.total_system_memory, limit);
+  return facts.evicts ? machine : least_known(machine, facts.max_memory);
 }
 
 std::uint64_t expected_copy(const ForkInfo& facts) noexcept {
@@ -31,7 +32,7 @@ std::uint64_t expected_copy(const ForkInfo& facts) noexcept {
 }
 
 bool has_memory(const SyncQuestion& question, const ForkInfo& facts) noexcept {
-  const auto left = percent_left(facts);
+  const auto left = percent_left(facts, question.memory_limit);
   return question.min_free_percent == 0 || !left || *left >= question.min_free_percent;
 }
 
@@ -49,8 +50,9 @@ std::string why_short(const SyncQuestion& question, const GuardedNode& node) {
   return fmt::format(
       "{} uses {} of {} and a fork would copy about {}: {} % would be left of the "
       "{} % that snapshots.min_free_memory wants",
-      node.name, to_human_size(facts.used_memory), to_human_size(memory_of(facts)),
-      to_human_size(expected_copy(facts)), *percent_left(facts), question.min_free_percent);
+      node.name, to_human_size(facts.used_memory),
+      to_human_size(memory_of(facts, question.memory_limit)), to_human_size(expected_copy(facts)),
+      *percent_left(facts, question.memory_limit), question.min_free_percent);
 }
 
 SyncDecision wait(SyncReason reason, std::string sentence, std::optional<Timestamp> until = {}) {
@@ -170,8 +172,9 @@ SyncDecision decide_sync(const SyncQuestion& question) {
   return decision;
 }
 
-std::optional<std::uint64_t> percent_left(const ForkInfo& facts) noexcept {
-  const std::uint64_t memory = memory_of(facts);
+std::optional<std::uint64_t> percent_left(const ForkInfo& facts,
+                                          std::uint64_t memory_limit) noexcept {
+  const std::uint64_t memory = memory_of(facts, memory_limit);
   if (memory == 0) {
     return std::nullopt;
   }

@@ -51,6 +51,7 @@ struct SyncQuestion {
   Timestamp now{};
   Method method = Method::automatic;   ///< snapshots.method
   std::uint64_t min_free_percent = 0;  ///< snapshots.min_free_memory, 0 to 100; 0: never mind.
+  std::uint64_t memory_limit = 0;      ///< source.memory_limit; 0: what the machine has.
   std::chrono::milliseconds min_interval{};  ///< quotas.full_sync_min_interval
   bool force = false;                        ///< --force: passes the floor, and nothing else.
   bool sync_running = false;
@@ -71,10 +72,12 @@ struct SyncDecision {
 /// Decides about one full sync. The same question has the same answer.
 SyncDecision decide_sync(const SyncQuestion& question);
 
-/// How much memory a fork would leave to the node, in percent of what it has: the machine's memory,
-/// or maxmemory of a server that does not evict, less what is used and what the fork is expected to
-/// copy. That is what the last one did, or a tenth of what is used if there was none, and a backlog
-/// that does not exist yet. Nothing if the node does not know what memory it has.
-std::optional<std::uint64_t> percent_left(const replica::ForkInfo& facts) noexcept;
+/// How much memory a fork would leave to the node, in percent of what it has: the least of the
+/// machine's memory, `memory_limit` and maxmemory of a server that does not evict, less what is
+/// used and what the fork is expected to copy. That is what the last one did, or a tenth of what is
+/// used if there was none, and a backlog that does not exist yet. Nothing if nobody knows what
+/// memory the node has.
+std::optional<std::uint64_t> percent_left(const replica::ForkInfo& facts,
+                                          std::uint64_t memory_limit = 0) noexcept;
 
 }  // namespace keyrewind::policy

@@ -58,6 +58,14 @@ resources:
   {{- toYaml .Values.restore.onStart.resources | nindent 2 }}
 {{- end }}
 
+{{/* What the server's container may take, for the guard before forks: the server itself sees the machine's memory. */}}
+{{- define "keyrewind.memoryLimitEnv" -}}
+{{- with .Values.target.container -}}
+- name: KEYREWIND_SOURCE__MEMORY_LIMIT
+  valueFrom: {resourceFieldRef: {containerName: {{ . }}, resource: limits.memory}}
+{{- end -}}
+{{- end }}
+
 {{/* The agent; (dict "root" $ "native" true) makes it a native sidecar. */}}
 {{- define "keyrewind.agentContainer" -}}
 {{- $target := include "keyrewind.target" .root | fromYaml -}}
@@ -71,6 +79,9 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 args: [agent]
 env:
   - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+  {{- with include "keyrewind.memoryLimitEnv" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
   {{- with trim (include "keyrewind.env" (dict "root" . "identity" false)) }}
   {{- . | nindent 2 }}
   {{- end }}

@@ -107,6 +107,9 @@ spec:
       imagePullPolicy: {{ .Values.image.pullPolicy }}
       command: [/usr/bin/keyrewind, agent]
       env:
+        {{- with include "keyrewind.memoryLimitEnv" . }}
+        {{- . | nindent 8 }}
+        {{- end }}
         {{- include "keyrewind.envOnlyEnv" (dict "root" .) | nindent 8 }}
       ports:
         - {name: backup-http, containerPort: {{ include "keyrewind.port" . }}}
@@ -133,6 +136,9 @@ spec:
       args: [agent]
       env:
         - {name: SHARD, valueFrom: {fieldRef: {fieldPath: "metadata.labels['valkey.io/shard-index']"}}}
+        {{- with include "keyrewind.memoryLimitEnv" . }}
+        {{- . | nindent 8 }}
+        {{- end }}
         {{- include "keyrewind.envOnlyEnv" (dict "root" .) | nindent 8 }}
       ports:
         - {name: backup-http, containerPort: {{ include "keyrewind.port" . }}}

@@ -42,6 +42,7 @@ TEST(ToYaml, ShowsEveryOption) {
             "  password: \"\"\n"
             "  read_from: replica_preferred\n"
             "  data_dir: \"\"\n"
+            "  memory_limit: 0\n"
             "  tls:\n"
             "    ca_file: \"\"\n"
             "    cert_file: \"\"\n"

@@ -85,6 +85,16 @@ TEST(DecideSync, RefusesIfNoNodeHasTheMemory) {
   EXPECT_THAT(decision.sentence, HasSubstr("; b uses 15.0 GiB of 16.0 GiB"));
 }
 
+TEST(DecideSync, CountsByTheLimitOfAContainer) {
+  SyncQuestion question = ask({node(6, 1)});
+  question.memory_limit = 8 * kGiB;
+
+  const SyncDecision decision = decide_sync(question);
+
+  EXPECT_EQ(decision.reason, SyncReason::low_memory);
+  EXPECT_THAT(decision.sentence, HasSubstr("a uses 6.0 GiB of 8.0 GiB"));
+}
+
 TEST(DecideSync, IsRefusedForMemoryEvenIfForced) {
   SyncQuestion question = ask({node(15, 1)});
   question.force = true;
@@ -209,6 +219,22 @@ TEST(PercentLeft, TakesMaxmemoryForTheBoundOfAServerThatDoesNotEvict) {
   info.evicts = false;
   info.max_memory = 64 * kGiB;
   EXPECT_EQ(percent_left(info), 50U);
+}
+
+TEST(PercentLeft, TakesAContainersLimitForTheBoundIfThatIsLess) {
+  const ForkInfo info = node(7, 1);
+  EXPECT_EQ(percent_left(info, 10 * kGiB), 20U);
+  EXPECT_EQ(percent_left(info, 64 * kGiB), 50U);
+
+  ForkInfo bounded = info;
+  bounded.max_memory = 16 * kGiB;
+  EXPECT_EQ(percent_left(bounded, 10 * kGiB), 20U);
+  bounded.max_memory = 10 * kGiB;
+  EXPECT_EQ(percent_left(bounded, 12 * kGiB), 20U);
+
+  ForkInfo unknown = info;
+  unknown.total_system_memory = 0;
+  EXPECT_EQ(percent_left(unknown, 10 * kGiB), 20U);
 }
 
 TEST(PercentLeft, IsNeverNegativeAndNeverOverflows) {
