@@ -26,7 +26,7 @@ ordered_json to_json(const Window& window) {
   return {{"lineage", window.lineage},         {"from", to_rfc3339(window.from)},
           {"until", to_rfc3339(window.until)}, {"from_offset", window.begin},
           {"until_offset", window.end},        {"snapshots", std::move(snapshots)},
-          {"segments", window.objects.size()}, {"stored_bytes", stored_bytes(window)}};
+          {"segments", window.log.size()}, {"stored_bytes", stored_bytes(window)}};
 }
 
 ordered_json to_json(const Gap& gap) {
@@ -60,19 +60,18 @@ ordered_json to_array(const Things& things) {
 
 }  // namespace
 
-Timeline cut(const Timeline& timeline, const TimeSpan& span) {
-  Timeline part = timeline;
-  std::erase_if(part.windows,
+Timeline cut(Timeline timeline, const TimeSpan& span) {
+  std::erase_if(timeline.windows,
                 [&](const Window& window) { return !span.overlaps(window.from, window.until); });
-  std::erase_if(part.gaps, [&](const Gap& gap) { return !span.overlaps(gap.from, gap.until); });
-  std::erase_if(part.events, [&](const TimelineEvent& event) { return !span.holds(event.at); });
-  return part;
+  std::erase_if(timeline.gaps, [&](const Gap& gap) { return !span.overlaps(gap.from, gap.until); });
+  std::erase_if(timeline.events, [&](const TimelineEvent& event) { return !span.holds(event.at); });
+  return timeline;
 }
 
 std::uint64_t stored_bytes(const Window& window) {
   std::uint64_t bytes = 0;
-  for (const catalog::SegmentEntry& object : window.objects) {
-    bytes += object.bytes;
+  for (const catalog::LogSpan& span : window.log) {
+    bytes += span.bytes;
   }
   return bytes;
 }

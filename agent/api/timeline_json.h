@@ -24,7 +24,7 @@ struct TimeSpan {
 
 /// What of the timeline is within `span`: windows and gaps that reach into it whole, and all
 /// problems.
-catalog::Timeline cut(const catalog::Timeline& timeline, const TimeSpan& span);
+catalog::Timeline cut(catalog::Timeline timeline, const TimeSpan& span);
 
 /// {"source","windows","gaps","snapshots","events","problems"}. Fields are only ever added.
 nlohmann::ordered_json to_json(const std::string& source, const catalog::Timeline& timeline);

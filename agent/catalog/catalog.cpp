@@ -1,6 +1,7 @@
 #include "catalog/catalog.h"
 
 #include "base/error.h"
+#include "catalog/commit_pages.h"
 #include "catalog/commits.h"
 #include "catalog/details.h"
 #include "catalog/names.h"
@@ -34,8 +35,12 @@ std::vector<Commit> Catalog::list(std::stop_token stop) const {
   if (inspect(store_, stop) == Place::nothing) {
     return commits;
   }
-  for (const CommitEntry& entry : list_commits(store_, source_, stop)) {
-    if (std::optional<Commit> commit = read_commit(store_, source_, entry, stop)) {
+  const std::vector<CommitEntry> entries = list_commits(store_, source_, stop);
+  auto paged = read_commit_pages(store_, source_, entries, stop);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    std::optional<Commit> commit = paged[i] ? std::optional(std::move(paged[i]->commit))
+                                            : read_commit(store_, source_, entries[i], stop);
+    if (commit) {
       commits.push_back(*std::move(commit));
     }
   }

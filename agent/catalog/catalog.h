@@ -63,7 +63,7 @@ struct WriterOptions {
 ///
 /// The constructor makes the repository if there is none yet, takes the writer lock and clears away
 /// what earlier runs left: partial uploads, and snapshots, manifests and details that no commit
-/// names.
+/// names. Where many backups have gathered, it writes the pages that tell of them.
 class Writer {
  public:
   /// `catalog` must outlive the writer. Throws Error(busy) if another run holds the lock, and what

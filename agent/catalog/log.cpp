@@ -104,6 +104,35 @@ Segment read_plain_index(const store::ObjectStore& store, const SegmentEntry& en
   return plain_part(*tail.segment, held->size());
 }
 
+SegmentEntry entry_of(const store::ObjectInfo& object, const names::SegmentName& name) {
+  return {.object = object.name,
+          .bytes = object.bytes,
+          .begin = name.begin,
+          .end = name.end,
+          .last = name.last,
+          .level = name.level,
+          .generation = name.generation};
+}
+
+LogSpan span_of(const store::ObjectInfo& object, const names::SegmentName& name) {
+  return {.begin = name.begin,
+          .end = name.end,
+          .last = name.last,
+          .bytes = object.bytes,
+          .generation = name.generation,
+          .level = static_cast<std::uint8_t>(name.level),
+          .encrypted = name.encrypted};
+}
+
+/// Puts segments of one lineage into the order of list_logs.
+template <typename Piece>
+void sort_pieces(std::vector<Piece>& pieces) {
+  const auto order = [](const Piece& piece) {
+    return std::tuple(piece.begin, -piece.end, piece.level, piece.last, piece.generation);
+  };
+  std::ranges::sort(pieces, {}, order);
+}
+
 /// All segments by lineage, in the order of list_logs.
 std::map<std::string, std::vector<SegmentEntry>> segments_among(
     const std::vector<store::ObjectInfo>& objects, const std::string& source,
@@ -111,29 +140,95 @@ std::map<std::string, std::vector<SegmentEntry>> segments_among(
   std::map<std::string, std::vector<SegmentEntry>> logs;
   for (const store::ObjectInfo& object : objects) {
     if (const auto name = names::parse_segment(source, shard, object.name)) {
-      logs[name->lineage].push_back({.object = object.name,
-                                     .bytes = object.bytes,
-                                     .begin = name->begin,
-                                     .end = name->end,
-                                     .last = name->last,
-                                     .level = name->level,
-                                     .generation = name->generation});
+      logs[name->lineage].push_back(entry_of(object, *name));
     }
   }
   for (auto& [lineage, segments] : logs) {
-    std::sort(segments.begin(), segments.end(), [](const SegmentEntry& a, const SegmentEntry& b) {
-      return std::tie(a.begin, b.end, b.level, a.object) <
-             std::tie(b.begin, a.end, a.level, b.object);
-    });
+    sort_pieces(segments);
   }
   return logs;
 }
 
-/// How a place in the stream is reached with the fewest segments.
+template <typename Piece>
+std::vector<Piece> take_stale_pieces(std::vector<Piece>& pieces) {
+  std::map<std::uint64_t, std::int64_t> first_begin;  // Of each generation.
+  for (const Piece& piece : pieces) {
+    const auto [begin, added] = first_begin.try_emplace(piece.generation, piece.begin);
+    begin->second = std::min(begin->second, piece.begin);
+  }
+  const auto is_stale = [&](const Piece& piece) {
+    return std::any_of(first_begin.upper_bound(piece.generation), first_begin.end(),
+                       [&](const auto& later) { return piece.end > later.second; });
+  };
+  std::vector<Piece> stale;
+  std::ranges::copy_if(pieces, std::back_inserter(stale), is_stale);
+  std::erase_if(pieces, is_stale);
+  return stale;
+}
+
+/// How an offset is reached with the fewest pieces.
 struct Way {
   std::size_t count = 0;
-  const SegmentEntry* last = nullptr;
+  std::uint32_t last = 0;  ///< The place of the last one.
 };
+
+/// Appends to `places` the fewest of the pieces from `first` to `last`, in their order, that lead
+/// from `begin` as far as any do. Returns how far that is.
+template <typename Piece>
+std::int64_t cover_cluster(std::span<const Piece> pieces, std::size_t first, std::size_t last,
+                           std::int64_t begin, std::vector<std::uint32_t>& places) {
+  std::unordered_map<std::int64_t, Way> ways;
+  std::int64_t furthest = begin;
+  // All that end where a piece begins come before it, since none is empty.
+  for (std::size_t place = first; place < last; ++place) {
+    const Piece& piece = pieces[place];
+    if (piece.end <= begin) {
+      continue;
+    }
+    Way way{1, static_cast<std::uint32_t>(place)};
+    if (piece.begin > begin) {
+      const auto before = ways.find(piece.begin);
+      if (before == ways.end()) {
+        continue;
+      }
+      way.count = before->second.count + 1;
+    }
+    const auto [known, added] = ways.try_emplace(piece.end, way);
+    if (!added && way.count < known->second.count) {
+      known->second = way;
+    }
+    furthest = std::max(furthest, piece.end);
+  }
+  const std::size_t before = places.size();
+  for (std::int64_t end = furthest; end > begin; end = pieces[places.back()].begin) {
+    places.push_back(ways.at(end).last);
+  }
+  std::reverse(places.begin() + static_cast<std::ptrdiff_t>(before), places.end());
+  return furthest;
+}
+
+/// Goes from cluster to cluster: pieces that overlap, over whose ends none reaches.
+template <typename Piece>
+std::vector<std::uint32_t> cover_pieces(std::span<const Piece> pieces, std::int64_t begin) {
+  std::vector<std::uint32_t> places;
+  std::int64_t reached = begin;
+  std::size_t first = 0;
+  while (first < pieces.size()) {
+    std::int64_t end = pieces[first].end;
+    std::size_t last = first + 1;
+    for (; last < pieces.size() && pieces[last].begin < end; ++last) {
+      end = std::max(end, pieces[last].end);
+    }
+    if (end > begin) {
+      reached = cover_cluster(pieces, first, last, reached, places);
+      if (reached < end) {
+        break;
+      }
+    }
+    first = last;
+  }
+  return places;
+}
 
 /// Reads one event; nothing if it is gone.
 std::optional<Event> read_event(const store::ObjectStore& store, const std::string& object,
@@ -150,6 +245,59 @@ std::optional<Event> read_event(const store::ObjectStore& store, const std::stri
 }
 
 }  // namespace
+
+LogSpan span_of(const SegmentEntry& entry) {
+  return {.begin = entry.begin,
+          .end = entry.end,
+          .last = entry.last,
+          .bytes = entry.bytes,
+          .generation = entry.generation,
+          .level = static_cast<std::uint8_t>(entry.level),
+          .encrypted = entry.encrypted()};
+}
+
+SegmentEntry entry_of(const std::string& source, const std::string& shard,
+                      const std::string& lineage, const LogSpan& span) {
+  return {.object = names::segment(source, shard,
+                                   {.lineage = lineage,
+                                    .begin = span.begin,
+                                    .end = span.end,
+                                    .last = span.last,
+                                    .level = span.level,
+                                    .generation = span.generation,
+                                    .encrypted = span.encrypted}),
+          .bytes = span.bytes,
+          .begin = span.begin,
+          .end = span.end,
+          .last = span.last,
+          .level = span.level,
+          .generation = span.generation};
+}
+
+LogNames list_log_names(const store::ObjectStore& store, const std::string& source,
+                        const std::string& shard, std::stop_token stop) {
+  LogNames found;
+  store.visit(
+      names::lineages(source, shard),
+      [&](const store::ObjectInfo& object) {
+        if (const auto segment = names::parse_segment(source, shard, object.name)) {
+          found.logs[segment->lineage].push_back(span_of(object, *segment));
+        } else if (const auto trim = names::parse_trim(source, shard, object.name)) {
+          std::int64_t& offset = found.trims[trim->lineage];
+          offset = std::max(offset, trim->offset);
+        } else if (auto page = names::parse_log_page(source, shard, object.name)) {
+          found.pages[page->lineage].push_back(*std::move(page));
+        } else if (names::parse_event(source, shard, object.name)) {
+          found.events.push_back(object.name);
+        }
+      },
+      std::move(stop));
+  for (auto& [lineage, spans] : found.logs) {
+    sort_pieces(spans);
+    take_stale_pieces(spans);
+  }
+  return found;
+}
 
 std::map<std::string, std::vector<SegmentEntry>> list_logs(const store::ObjectStore& store,
                                                            const std::string& source,
@@ -190,50 +338,19 @@ std::string encode_trim(const std::string& lineage, std::int64_t offset, Timesta
 }
 
 std::vector<SegmentEntry> take_stale(std::vector<SegmentEntry>& segments) {
-  std::map<std::uint64_t, std::int64_t> first_begin;  // Of each generation.
-  for (const SegmentEntry& segment : segments) {
-    const auto [begin, added] = first_begin.try_emplace(segment.generation, segment.begin);
-    begin->second = std::min(begin->second, segment.begin);
-  }
-  const auto is_stale = [&](const SegmentEntry& segment) {
-    return std::any_of(first_begin.upper_bound(segment.generation), first_begin.end(),
-                       [&](const auto& later) { return segment.end > later.second; });
-  };
-  std::vector<SegmentEntry> stale;
-  std::copy_if(segments.begin(), segments.end(), std::back_inserter(stale), is_stale);
-  std::erase_if(segments, is_stale);
-  return stale;
+  return take_stale_pieces(segments);
 }
 
 std::vector<SegmentEntry> cover(std::span<const SegmentEntry> segments, std::int64_t begin) {
-  std::unordered_map<std::int64_t, Way> ways;
-  std::int64_t furthest = begin;
-  // All that end where a segment begins come before it, since none is empty.
-  for (const SegmentEntry& segment : segments) {
-    if (segment.end <= begin) {
-      continue;
-    }
-    Way way{1, &segment};
-    if (segment.begin > begin) {
-      const auto before = ways.find(segment.begin);
-      if (before == ways.end()) {
-        continue;
-      }
-      way.count = before->second.count + 1;
-    }
-    const auto [known, added] = ways.try_emplace(segment.end, way);
-    if (!added && way.count < known->second.count) {
-      known->second = way;
-    }
-    furthest = std::max(furthest, segment.end);
-  }
-
   std::vector<SegmentEntry> chosen;
-  for (std::int64_t end = furthest; end > begin; end = chosen.back().begin) {
-    chosen.push_back(*ways.at(end).last);
+  for (const std::uint32_t place : cover_pieces(segments, begin)) {
+    chosen.push_back(segments[place]);
   }
-  std::reverse(chosen.begin(), chosen.end());
   return chosen;
+}
+
+std::vector<std::uint32_t> cover_places(std::span<const LogSpan> spans, std::int64_t begin) {
+  return cover_pieces(spans, begin);
 }
 
 std::optional<Segment> read_segment(const store::ObjectStore& store, const SegmentEntry& entry,
@@ -340,30 +457,37 @@ Event decode_event(ByteView json) {
   return event;
 }
 
-std::vector<Event> list_events(const store::ObjectStore& store, const std::string& source,
-                               const std::string& shard, std::vector<std::string>& problems,
-                               std::stop_token stop) {
+std::vector<Event> read_events(const store::ObjectStore& store, const std::string& source,
+                               const std::string& shard, const std::vector<std::string>& objects,
+                               std::vector<std::string>& problems, std::stop_token stop) {
   std::vector<Event> events;
-  for (const store::ObjectInfo& object : store.list(names::lineages(source, shard), stop)) {
-    const auto name = names::parse_event(source, shard, object.name);
+  for (const std::string& object : objects) {
+    const auto name = names::parse_event(source, shard, object);
     if (!name) {
       continue;
     }
     try {
-      if (std::optional<Event> event = read_event(store, object.name, *name, stop)) {
+      if (std::optional<Event> event = read_event(store, object, *name, stop)) {
         events.push_back(*std::move(event));
       }
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::incompatible) {
         throw;
       }
-      problems.push_back(fmt::format("{}: {}", object.name, error.what()));
+      problems.push_back(fmt::format("{}: {}", object, error.what()));
     }
   }
   std::sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
     return std::tie(a.at, a.id) < std::tie(b.at, b.id);
   });
   return events;
+}
+
+std::vector<Event> list_events(const store::ObjectStore& store, const std::string& source,
+                               const std::string& shard, std::vector<std::string>& problems,
+                               std::stop_token stop) {
+  const LogNames names = list_log_names(store, source, shard, stop);
+  return read_events(store, source, shard, names.events, problems, std::move(stop));
 }
 
 }  // namespace keyrewind::catalog

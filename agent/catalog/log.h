@@ -2,6 +2,8 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "catalog/log_span.h"
+#include "catalog/names.h"
 #include "catalog/segment.h"
 #include "store/object_store.h"
 
@@ -32,6 +34,22 @@ struct SegmentEntry {
 
   bool operator==(const SegmentEntry&) const = default;
 };
+
+/// The two ways to tell of a segment: with its name, or by what that says.
+LogSpan span_of(const SegmentEntry& entry);
+SegmentEntry entry_of(const std::string& source, const std::string& shard,
+                      const std::string& lineage, const LogSpan& span);
+
+/// What the names of a shard's log tell, from one listing that is never held as a whole.
+struct LogNames {
+  /// By lineage, as list_logs gives them.
+  std::map<std::string, std::vector<LogSpan>> logs;
+  std::map<std::string, std::int64_t> trims;  ///< As trims_among gives them.
+  std::map<std::string, std::vector<names::LogPageName>> pages;
+  std::vector<std::string> events;  ///< The objects, in no order.
+};
+LogNames list_log_names(const store::ObjectStore& store, const std::string& source,
+                        const std::string& shard, std::stop_token stop);
 
 /// All segments of a shard by lineage, each list in order of `begin`, longer ones first. Merging
 /// leaves several that cover the same bytes for a while. Stale ones are not among them.
@@ -69,6 +87,9 @@ void remove_segment(store::ObjectStore& store, const std::string& object, std::s
 /// The fewest of `segments` (in the order above) that cover the stream from `begin` on without a
 /// break, each one beginning where the one before ends; the first may begin earlier.
 std::vector<SegmentEntry> cover(std::span<const SegmentEntry> segments, std::int64_t begin);
+
+/// The same, as places in `spans`. What it takes in memory is little more than those.
+std::vector<std::uint32_t> cover_places(std::span<const LogSpan> spans, std::int64_t begin);
 
 /// Opens the index of one; of an encrypted segment the plain one, which takes no identity. Throws
 /// Error(corrupt), naming the object, if it is damaged or does not fit its name; nothing if the
@@ -110,7 +131,13 @@ Event decode_event(ByteView json);
 /// The most bytes that an event may have.
 inline constexpr std::uint64_t kMaxEventBytes = 64U << 10U;
 
-/// The events of a shard, oldest first. Damaged ones end up in `problems`, a line each.
+/// Reads the events of a shard that stand in `objects`, oldest first. Damaged ones end up in
+/// `problems`, a line each.
+std::vector<Event> read_events(const store::ObjectStore& store, const std::string& source,
+                               const std::string& shard, const std::vector<std::string>& objects,
+                               std::vector<std::string>& problems, std::stop_token stop);
+
+/// The same of all that there are.
 std::vector<Event> list_events(const store::ObjectStore& store, const std::string& source,
                                const std::string& shard, std::vector<std::string>& problems,
                                std::stop_token stop);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "catalog/json_object.h"
+#include "catalog/manifest_json.h"
 #include "catalog/names.h"
 #include "store/object_store.h"
 
@@ -24,13 +25,6 @@ constexpr std::string_view kCommitKind = "keyrewind-commit";
 constexpr std::size_t kSha256Digits = 64;
 constexpr std::size_t kReplidDigits = 40;
 constexpr std::string_view kAge = "age";
-
-ordered_json to_json(const StoredObject& object) {
-  return {{"name", object.name},
-          {"bytes", object.bytes},
-          {"sha256", object.sha256},
-          {"encryption", object.encrypted() ? ordered_json(kAge) : ordered_json(nullptr)}};
-}
 
 ordered_json to_json(const rdb::DatabaseCounts& database) {
   ordered_json types = ordered_json::object();
@@ -125,28 +119,6 @@ std::string component(const JsonObject& in, const std::string& name) {
     in.reject(name, "can be no part of a name");
   }
   return value;
-}
-
-/// An object below the folder of `source`: whatever a manifest says, nothing else is ever opened.
-StoredObject read_object(const JsonObject& in, const std::string& source) {
-  const bool is_encrypted = in.has("encryption");
-  if (is_encrypted && in.text("encryption") != kAge) {
-    throw Error(Side::repository, ErrorKind::incompatible,
-                fmt::format("{} names an object that is encrypted in a way that this Keyrewind "
-                            "can't read; use a newer one",
-                            in.what()));
-  }
-  StoredObject object;
-  object.name = in.text("name");
-  if (!store::is_valid_name(object.name) || !object.name.starts_with(names::source(source))) {
-    in.reject("name", "is no name of an object of this source");
-  }
-  if (object.encrypted() != is_encrypted) {
-    in.reject("encryption", "does not fit the name");
-  }
-  object.bytes = in.number("bytes");
-  object.sha256 = in.hex("sha256", kSha256Digits);
-  return object;
 }
 
 /// A trigger that this program does not know comes from a later one: then it is not known.
@@ -281,6 +253,34 @@ std::uint64_t sum(const std::vector<Snapshot>& snapshots, const Part& part) {
 
 }  // namespace
 
+ordered_json to_json(const StoredObject& object) {
+  return {{"name", object.name},
+          {"bytes", object.bytes},
+          {"sha256", object.sha256},
+          {"encryption", object.encrypted() ? ordered_json(kAge) : ordered_json(nullptr)}};
+}
+
+StoredObject read_object(const JsonObject& in, const std::string& source) {
+  const bool is_encrypted = in.has("encryption");
+  if (is_encrypted && in.text("encryption") != kAge) {
+    throw Error(Side::repository, ErrorKind::incompatible,
+                fmt::format("{} names an object that is encrypted in a way that this Keyrewind "
+                            "can't read; use a newer one",
+                            in.what()));
+  }
+  StoredObject object;
+  object.name = in.text("name");
+  if (!store::is_valid_name(object.name) || !object.name.starts_with(names::source(source))) {
+    in.reject("name", "is no name of an object of this source");
+  }
+  if (object.encrypted() != is_encrypted) {
+    in.reject("encryption", "does not fit the name");
+  }
+  object.bytes = in.number("bytes");
+  object.sha256 = in.hex("sha256", kSha256Digits);
+  return object;
+}
+
 std::uint64_t Manifest::keys() const noexcept {
   return sum(snapshots, [](const Snapshot& snapshot) { return snapshot.rdb.keys(); });
 }
@@ -317,8 +317,7 @@ std::string encode(const Manifest& manifest) {
   return to_text(document);
 }
 
-std::string encode(const Commit& commit) {
-  ordered_json document = begin_document(kCommitKind);
+void add_fields(ordered_json& document, const Commit& commit) {
   document["id"] = commit.id;
   document["sequence"] = commit.sequence;
   document["source"] = commit.source;
@@ -332,6 +331,11 @@ std::string encode(const Commit& commit) {
   document["labels"] = commit.labels;
   add_origin(document, commit.origin);
   document["manifest"] = to_json(commit.manifest);
+}
+
+std::string encode(const Commit& commit) {
+  ordered_json document = begin_document(kCommitKind);
+  add_fields(document, commit);
   return to_text(document);
 }
 
@@ -362,24 +366,26 @@ Manifest decode_manifest(ByteView json) {
   return manifest;
 }
 
-Commit decode_commit(ByteView json) {
-  const JsonDocument document(json, "the commit", kCommitKind);
-  const JsonObject& root = document.root();
+Commit read_commit_fields(const JsonObject& in) {
   Commit commit;
-  commit.id = component(root, "id");
-  commit.sequence = root.number("sequence");
-  commit.source = component(root, "source");
-  commit.created = root.time("created");
-  commit.finished = root.time("finished");
-  commit.keys = root.number("keys");
-  commit.raw_bytes = root.number("raw_bytes");
-  commit.stored_bytes = root.number("stored_bytes");
-  commit.server = root.text("server");
-  commit.opaque = root.boolean("opaque");
-  commit.labels = root.texts_by_key("labels");
-  commit.origin = read_origin(root);
-  commit.manifest = read_object(root.object("manifest"), commit.source);
+  commit.id = component(in, "id");
+  commit.sequence = in.number("sequence");
+  commit.source = component(in, "source");
+  commit.created = in.time("created");
+  commit.finished = in.time("finished");
+  commit.keys = in.number("keys");
+  commit.raw_bytes = in.number("raw_bytes");
+  commit.stored_bytes = in.number("stored_bytes");
+  commit.server = in.text("server");
+  commit.opaque = in.boolean("opaque");
+  commit.labels = in.texts_by_key("labels");
+  commit.origin = read_origin(in);
+  commit.manifest = read_object(in.object("manifest"), commit.source);
   return commit;
+}
+
+Commit decode_commit(ByteView json) {
+  return read_commit_fields(JsonDocument(json, "the commit", kCommitKind).root());
 }
 
 }  // namespace keyrewind::catalog

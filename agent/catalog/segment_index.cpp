@@ -2,6 +2,7 @@
 #include "catalog/json_object.h"
 #include "catalog/names.h"
 #include "catalog/segment.h"
+#include "catalog/segment_json.h"
 #include "codec/sha256.h"
 #include "codec/zstd_frame.h"
 
@@ -24,16 +25,13 @@ constexpr std::uint32_t kVersion = 1;
 constexpr std::string_view kSignature = "KRWSEGMT";
 constexpr std::size_t kHeadBytes = 4 + 4;
 constexpr std::size_t kTrailerBytes = 32 + 8 + 4 + kSignature.size();
-constexpr std::size_t kDigestDigits = 64;
 constexpr std::size_t kSaltDigits = 32;
-constexpr std::size_t kReplidDigits = 40;
 
 /// Better than the stream's own level: an index is small, and is fetched by every reader.
 constexpr int kLevel = 9;
 
 /// The end of the year 9999, beyond which no time of the repository can be written.
 constexpr std::int64_t kLastMillisecond = 253'402'300'799'999;
-constexpr auto kLastOffset = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
 
 Error corrupt(const std::string& why) {
   return {Side::repository, ErrorKind::corrupt, "the segment's index is damaged: " + why};
@@ -168,10 +166,6 @@ ordered_json to_json(const std::vector<TimeMark>& marks, std::int64_t begin) {
   return {{"from", from}, {"deltas", std::move(deltas)}};
 }
 
-ordered_json to_json(const HistoryId& id) {
-  return {{"offset", id.offset}, {"replid", id.replid}};
-}
-
 ordered_json to_json(const Link& link) {
   ordered_json json = {{"end", link.end}, {"sha256", to_hex(link.sha256)}};
   if (!link.salt.empty()) {
@@ -229,20 +223,6 @@ std::string to_document(const Segment& segment) {
   return document.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
-std::int64_t read_offset(const JsonObject& in, const std::string& name) {
-  return static_cast<std::int64_t>(in.number(name, kLastOffset));
-}
-
-Digest read_digest(const JsonObject& in, const std::string& name) {
-  const std::string text = in.hex(name, kDigestDigits);
-  const auto value_of = [](char digit) { return digit <= '9' ? digit - '0' : digit - 'a' + 10; };
-  Digest digest;
-  for (std::size_t i = 0; i < digest.size(); ++i) {
-    digest[i] = static_cast<std::byte>(value_of(text[2 * i]) * 16 + value_of(text[2 * i + 1]));
-  }
-  return digest;
-}
-
 std::vector<TimeMark> read_marks(const JsonObject& in, std::int64_t begin) {
   const std::vector<std::int64_t> deltas = in.integers("deltas");
   if (deltas.size() % 2 != 0) {
@@ -263,10 +243,6 @@ std::vector<TimeMark> read_marks(const JsonObject& in, std::int64_t begin) {
     marks.push_back({offset, Timestamp(std::chrono::milliseconds(time))});
   }
   return marks;
-}
-
-HistoryId read_id(const JsonObject& in) {
-  return {read_offset(in, "offset"), in.hex("replid", kReplidDigits)};
 }
 
 Link read_link(const JsonObject& in) {
@@ -292,16 +268,6 @@ codec::Frame read_frame(const JsonObject& in) {
           static_cast<std::uint32_t>(in.number("raw", kMost)), read_digest(in, "sha256")};
 }
 
-template <typename Item>
-std::vector<Item> read_list(const JsonObject& in, const std::string& name,
-                            Item (*read)(const JsonObject&)) {
-  std::vector<Item> items;
-  for (const JsonObject& item : in.objects(name)) {
-    items.push_back(read(item));
-  }
-  return items;
-}
-
 Segment read_document(ByteView json) {
   const JsonDocument document(json, "the segment's index", kSegmentKind);
   const JsonObject& root = document.root();
@@ -313,7 +279,7 @@ Segment read_document(ByteView json) {
   segment.end = read_offset(root, "end");
   segment.database = root.optional_number("database");
   segment.commands = root.number("commands");
-  segment.ids = read_list(root, "ids", read_id);
+  segment.ids = read_list(root, "ids", read_history_id);
   segment.previous = read_digest(root, "previous");
   segment.links = read_list(root, "links", read_link);
   segment.marks = read_marks(root.object("marks"), segment.begin);

@@ -1,6 +1,7 @@
 #include "catalog/timeline.h"
 
 #include "base/error.h"
+#include "catalog/commit_pages.h"
 #include "catalog/commits.h"
 #include "catalog/log_runs.h"
 #include "catalog/repository.h"
@@ -24,9 +25,6 @@ const std::string kOnlyShard = "0";
 /// So many manifests are on their way at once: each is small, and the store may be far away.
 constexpr std::size_t kManifestsAtOnce = 16;
 
-/// Digits of a lineage in the ids of events.
-constexpr std::size_t kShownLineage = 8;
-
 bool is_damage(const Error& error) {
   return error.kind() == ErrorKind::corrupt || error.kind() == ErrorKind::incompatible;
 }
@@ -38,31 +36,35 @@ struct ReadBackup {
   std::optional<std::string> problem{};
 };
 
+ReadBackup to_read(BackupOutline outline) {
+  ReadBackup read{.backup = BackupParts{std::move(outline.commit), {}}};
+  for (Snapshot& snapshot : outline.snapshots) {
+    read.backup->parts.push_back(snapshot.object);
+    if (snapshot.shard == kOnlyShard) {
+      read.points.push_back({read.backup->commit, std::move(snapshot)});
+    }
+  }
+  if (outline.details) {
+    read.backup->parts.push_back(*std::move(outline.details));
+  }
+  return read;
+}
+
 ReadBackup read_backup(const Catalog& catalog, const CommitEntry& entry,
                        const std::stop_token& stop) {
   std::optional<Commit> commit = read_commit(catalog.store(), catalog.source(), entry, stop);
   if (!commit) {
     return {};
   }
-  ReadBackup read{.backup = BackupParts{*std::move(commit), {}}};
   try {
-    Manifest manifest = catalog.manifest(read.backup->commit, stop);
-    for (Snapshot& snapshot : manifest.snapshots) {
-      read.backup->parts.push_back(snapshot.object);
-      if (snapshot.shard == kOnlyShard) {
-        read.points.push_back({read.backup->commit, std::move(snapshot)});
-      }
-    }
-    if (manifest.details) {
-      read.backup->parts.push_back(*std::move(manifest.details));
-    }
+    Manifest manifest = catalog.manifest(*commit, stop);
+    return to_read({*std::move(commit), std::move(manifest.snapshots), std::move(manifest.details)});
   } catch (const Error& error) {
     if (is_damage(error) && !catalog.store().head(entry.object, stop)) {
       return {};
     }
     throw;
   }
-  return read;
 }
 
 ReadBackup try_backup(const Catalog& catalog, const CommitEntry& entry,
@@ -81,21 +83,26 @@ ReadBackup try_backup(const Catalog& catalog, const CommitEntry& entry,
 std::vector<SnapshotPoint> read_backups(const Catalog& catalog, Timeline& timeline,
                                         const std::stop_token& stop) {
   const auto entries = list_commits(catalog.store(), catalog.source(), stop);
-  std::vector<ReadBackup> read(entries.size());
+  auto paged = read_commit_pages(catalog.store(), catalog.source(), entries, stop);
+  std::vector<ReadBackup> unpaged(entries.size());
   flow::parallel_for(
       {"manifest", kManifestsAtOnce}, entries.size(),
       [&](std::uint64_t number, std::stop_token inner) {
-        read[number] = try_backup(catalog, entries[number], inner);
+        if (!paged[number]) {
+          unpaged[number] = try_backup(catalog, entries[number], inner);
+        }
       },
       stop);
   std::vector<SnapshotPoint> snapshots;
-  for (std::size_t i = 0; i < read.size(); ++i) {
-    std::ranges::move(read[i].points, std::back_inserter(snapshots));
-    if (read[i].problem) {
-      timeline.problems.push_back(*std::move(read[i].problem));
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    ReadBackup read = paged[i] ? to_read(*std::move(paged[i])) : std::move(unpaged[i]);
+    paged[i].reset();
+    std::ranges::move(read.points, std::back_inserter(snapshots));
+    if (read.problem) {
+      timeline.problems.push_back(*std::move(read.problem));
       timeline.unreadable_backups.push_back(entries[i].name.id);
-    } else if (read[i].backup) {
-      timeline.backups.push_back(*std::move(read[i].backup));
+    } else if (read.backup) {
+      timeline.backups.push_back(*std::move(read.backup));
     }
   }
   return snapshots;
@@ -103,28 +110,26 @@ std::vector<SnapshotPoint> read_backups(const Catalog& catalog, Timeline& timeli
 
 /// Whether the history goes by `replid` at `offset`: where the id changes, by both.
 bool is_on(const LogRun& run, const std::string& replid, std::int64_t offset) {
-  if (offset < run.begin() || offset > run.end()) {
+  if (offset < run.begin || offset > run.end) {
     return false;
   }
   const HistoryId* last = nullptr;
-  for (const Segment& segment : run.segments) {
-    for (const HistoryId& id : segment.ids) {
-      if (last != nullptr && last->replid == replid && offset <= id.offset) {
-        return true;
-      }
-      if (id.offset > offset) {
-        return false;
-      }
-      last = &id;
+  for (const HistoryId& id : run.ids) {
+    if (last != nullptr && last->replid == replid && offset <= id.offset) {
+      return true;
     }
+    if (id.offset > offset) {
+      return false;
+    }
+    last = &id;
   }
   return last != nullptr && last->replid == replid;
 }
 
 /// The run that a snapshot is on: rather of the lineage that it names than of another.
-const LogRun* run_of(const std::vector<LogRun>& runs, const Snapshot& snapshot) {
-  const LogRun* found = nullptr;
-  for (const LogRun& run : runs) {
+LogRun* run_of(std::vector<LogRun>& runs, const Snapshot& snapshot) {
+  LogRun* found = nullptr;
+  for (LogRun& run : runs) {
     if (is_on(run, snapshot.replid, snapshot.offset)) {
       if (run.lineage == snapshot.lineage) {
         return &run;
@@ -152,26 +157,31 @@ Window window_of(const std::string& lineage, std::vector<SnapshotPoint> snapshot
   return window;
 }
 
-void add_log(Window& window, const LogRun& run) {
-  for (std::size_t i = 0; i < run.segments.size(); ++i) {
-    if (run.segments[i].end > window.begin) {
-      window.log.push_back(run.spans[i]);
-      window.objects.push_back(run.objects[i]);
-      window.segments.push_back(run.segments[i]);
-    }
+/// Moves what of the run's log lies behind the window's beginning there, since it may be long. What
+/// tells of the run itself stays.
+void take_log(Window& window, LogRun& run) {
+  const auto behind = std::ranges::find_if(
+      run.spans, [&](const LogSpan& span) { return span.end > window.begin; });
+  const auto before = behind - run.spans.begin();
+  if (behind == run.spans.end()) {
+    return;
   }
+  window.end = run.end;
+  window.until = run.last;
+  window.log = std::move(run.spans);
+  window.log.erase(window.log.begin(), window.log.begin() + before);
+  window.segments = std::move(run.segments);
   if (!window.segments.empty()) {
-    window.end = run.end();
-    window.until = run.last();
+    window.segments.erase(window.segments.begin(), window.segments.begin() + before);
   }
 }
 
-std::vector<Window> find_windows(const std::vector<LogRun>& runs,
-                                 std::vector<SnapshotPoint> snapshots) {
-  std::map<const LogRun*, std::vector<SnapshotPoint>> on_log;
+/// The windows take their log from the runs.
+std::vector<Window> find_windows(std::vector<LogRun>& runs, std::vector<SnapshotPoint> snapshots) {
+  std::map<LogRun*, std::vector<SnapshotPoint>> on_log;
   std::map<std::pair<std::string, std::int64_t>, std::vector<SnapshotPoint>> alone;
   for (SnapshotPoint& point : snapshots) {
-    if (const LogRun* const run = run_of(runs, point.snapshot)) {
+    if (LogRun* const run = run_of(runs, point.snapshot)) {
       on_log[run].push_back(std::move(point));
     } else {
       alone[{point.snapshot.replid, point.snapshot.offset}].push_back(std::move(point));
@@ -180,7 +190,7 @@ std::vector<Window> find_windows(const std::vector<LogRun>& runs,
   std::vector<Window> windows;
   for (auto& [run, points] : on_log) {
     windows.push_back(window_of(run->lineage, std::move(points)));
-    add_log(windows.back(), *run);
+    take_log(windows.back(), *run);
   }
   for (auto& [position, points] : alone) {
     const std::string lineage = points.front().snapshot.lineage;
@@ -221,14 +231,14 @@ std::string reason_behind(const Window& window, Timestamp until, const LogRuns& 
   if (found != nullptr) {
     return found->detail;
   }
-  return window.segments.empty() ? "no log goes on from the snapshot" : "the log ends here";
+  return window.log.empty() ? "no log goes on from the snapshot" : "the log ends here";
 }
 
 /// Whether any window lies on `run`.
 bool is_used(const std::vector<Window>& windows, const LogRun& run) {
   return std::any_of(windows.begin(), windows.end(), [&](const Window& window) {
-    return window.lineage == run.lineage && run.begin() <= window.begin &&
-           window.begin <= run.end();
+    return window.lineage == run.lineage && run.begin <= window.begin &&
+           window.begin <= run.end;
   });
 }
 
@@ -236,8 +246,8 @@ bool is_used(const std::vector<Window>& windows, const LogRun& run) {
 std::vector<LogRun> take_unused(const std::vector<Window>& windows, std::vector<LogRun> runs) {
   std::erase_if(runs, [&](const LogRun& run) {
     return std::any_of(windows.begin(), windows.end(), [&](const Window& window) {
-      return !window.log.empty() && window.lineage == run.lineage && run.begin() <= window.begin &&
-             window.begin < run.end();
+      return !window.log.empty() && window.lineage == run.lineage && run.begin <= window.begin &&
+             window.begin < run.end;
     });
   });
   return runs;
@@ -248,7 +258,7 @@ Timestamp last_unreachable(const std::vector<Window>& windows, const LogRuns& lo
   Timestamp last{};
   for (const LogRun& run : log.runs) {
     if (!is_used(windows, run)) {
-      last = std::max(last, run.last());
+      last = std::max(last, run.last);
     }
   }
   for (const LogBreak& broken : log.breaks) {
@@ -278,101 +288,12 @@ std::vector<Gap> find_gaps(const std::vector<Window>& windows, const LogRuns& lo
   return gaps;
 }
 
-/// What a run of the log shows by itself.
-class EventFinder {
- public:
-  EventFinder(const LogRun& run, std::vector<TimelineEvent>& events) : run_(run), events_(events) {}
-
-  void find() {
-    for (const Segment& segment : run_.segments) {
-      find_commands(segment);
-      find_failovers(segment);
-      find_resumptions(segment);
-      find_clock_steps(segment);
-    }
-  }
-
- private:
-  TimelineEvent& add(const std::string& kind, std::int64_t offset, Timestamp at) {
-    TimelineEvent event;
-    event.id = fmt::format("{}-{}-{}", run_.lineage.substr(0, kShownLineage), offset, kind);
-    // Several at one offset are told apart by their order, which never changes.
-    const int count = ++ids_[event.id];
-    if (count > 1) {
-      event.id += fmt::format("-{}", count);
-    }
-    event.kind = kind;
-    event.at = at;
-    event.lineage = run_.lineage;
-    event.offset = offset;
-    event.before = offset;
-    return events_.emplace_back(std::move(event));
-  }
-
-  void find_commands(const Segment& segment) {
-    for (const aof::NotedCommand& noted : segment.noted) {
-      TimelineEvent& event = add("command", noted.end, arrival(segment, noted.end));
-      event.id = fmt::format("{}-{}", run_.lineage.substr(0, kShownLineage), noted.end);
-      event.command = noted.command;
-      event.database = noted.database;
-      event.before = noted.before;
-    }
-    if (segment.noted_left_out != 0) {
-      add("left_out", segment.end, segment.marks.back().at).detail =
-          fmt::format("{} further commands up to here are not listed", segment.noted_left_out);
-    }
-  }
-
-  void find_failovers(const Segment& segment) {
-    for (const HistoryId& id : segment.ids) {
-      if (!replid_.empty() && id.replid != replid_) {
-        add("failover", id.offset, arrival(segment, id.offset)).detail =
-            fmt::format("the history goes on as {}", id.replid);
-      }
-      replid_ = id.replid;
-    }
-  }
-
-  void find_resumptions(const Segment& segment) {
-    for (const Resumption& resumption : segment.resumptions) {
-      const auto behind = std::upper_bound(
-          segment.marks.begin(), segment.marks.end(), resumption.offset,
-          [](std::int64_t offset, const TimeMark& mark) { return offset < mark.offset; });
-      const std::optional<Timestamp> since =
-          behind == segment.marks.begin() ? last_mark_ : std::prev(behind)->at;
-      add("resumed", resumption.offset, resumption.at).detail =
-          since ? fmt::format("from {}; nobody was attached since {}", resumption.node,
-                              to_rfc3339(*since))
-                : fmt::format("from {}", resumption.node);
-    }
-  }
-
-  /// Leaves the segment's last mark behind, so it comes after the others.
-  void find_clock_steps(const Segment& segment) {
-    for (const TimeMark& mark : segment.marks) {
-      if (last_mark_ && mark.at < *last_mark_) {
-        TimelineEvent& event = add("clock_step", mark.offset, mark.at);
-        event.before = last_offset_;
-        event.detail = fmt::format("the clock went back by {}", to_human(*last_mark_ - mark.at));
-      }
-      last_mark_ = mark.at;
-      last_offset_ = mark.offset;
-    }
-  }
-
-  const LogRun& run_;
-  std::vector<TimelineEvent>& events_;
-  std::map<std::string, int> ids_;
-  std::string replid_;
-  std::optional<Timestamp> last_mark_;
-  std::int64_t last_offset_ = 0;
-};
-
-std::vector<TimelineEvent> find_events(const std::vector<LogRun>& runs,
-                                       const std::vector<Event>& stored) {
+std::vector<TimelineEvent> gather_events(std::vector<LogRun>& runs,
+                                         const std::vector<Event>& stored) {
   std::vector<TimelineEvent> events;
-  for (const LogRun& run : runs) {
-    EventFinder(run, events).find();
+  for (LogRun& run : runs) {
+    std::ranges::move(run.events, std::back_inserter(events));
+    run.events.clear();
   }
   for (const Event& event : stored) {
     events.push_back({.id = event.id,
@@ -392,26 +313,34 @@ std::vector<TimelineEvent> find_events(const std::vector<LogRun>& runs,
   return events;
 }
 
-}  // namespace
-
-Timeline read_timeline(const Catalog& catalog, std::stop_token stop) {
+Timeline read(const Catalog& catalog, LogDetail detail, const std::stop_token& stop) {
   Timeline timeline;
   const store::ObjectStore& store = catalog.store();
   if (inspect(store, stop) == Place::nothing) {
     return timeline;
   }
   std::vector<SnapshotPoint> snapshots = read_backups(catalog, timeline, stop);
-  LogRuns log = read_log_runs(store, catalog.source(), kOnlyShard, stop);
+  LogRuns log = read_log_runs(store, catalog.source(), kOnlyShard, detail, stop);
   timeline.problems.insert(timeline.problems.end(), log.problems.begin(), log.problems.end());
   const std::vector<Event> events =
-      list_events(store, catalog.source(), kOnlyShard, timeline.problems, stop);
+      read_events(store, catalog.source(), kOnlyShard, log.events, timeline.problems, stop);
   timeline.breaks = log.breaks;
   timeline.trims = log.trims;
   timeline.windows = find_windows(log.runs, std::move(snapshots));
   timeline.gaps = find_gaps(timeline.windows, log, events);
-  timeline.events = find_events(log.runs, events);
+  timeline.events = gather_events(log.runs, events);
   timeline.unused = take_unused(timeline.windows, std::move(log.runs));
   return timeline;
+}
+
+}  // namespace
+
+Timeline read_timeline(const Catalog& catalog, std::stop_token stop) {
+  return read(catalog, LogDetail::indexes, std::move(stop));
+}
+
+Timeline read_outline(const Catalog& catalog, std::stop_token stop) {
+  return read(catalog, LogDetail::outline, std::move(stop));
 }
 
 }  // namespace keyrewind::catalog

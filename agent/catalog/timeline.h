@@ -6,6 +6,7 @@
 #include "catalog/log_runs.h"
 #include "catalog/manifest.h"
 #include "catalog/segment.h"
+#include "catalog/timeline_event.h"
 
 #include <cstdint>
 #include <map>
@@ -32,9 +33,8 @@ struct Window {
   Timestamp from{};                      ///< When that snapshot was taken.
   Timestamp until{};                     ///< When the last byte had arrived.
   std::vector<SnapshotPoint> snapshots;  ///< By offset; at least one.
-  std::vector<LogSpan> log;              ///< The log that covers it, in order…
-  std::vector<SegmentEntry> objects;     ///< …its objects, and…
-  std::vector<Segment> segments;         ///< …their indexes.
+  std::vector<LogSpan> log;              ///< The log that covers it, in order, and…
+  std::vector<Segment> segments;         ///< …the indexes, one a span; none in an outline.
 };
 
 /// Moments that cannot be restored: between two windows, or behind the last one if the repository
@@ -46,23 +46,6 @@ struct Gap {
   std::int64_t offset = 0;  ///< Where that ends.
   std::string reason;       ///< "the servers no longer had the stream from here on", or the name of
                             ///< a segment that is missing or damaged.
-};
-
-/// Something to look at, or to restore to the moment before.
-struct TimelineEvent {
-  /// "<first 8 digits of the lineage>-<end offset>" of a noted command, "…-<offset>-<word>" of what
-  /// the log itself shows, else the id of an Event. The same for ever.
-  std::string id;
-  /// "command", "left_out" (there are more than a segment notes), "failover", "resumed",
-  /// "clock_step", or the kind of an Event: "gap", …
-  std::string kind;
-  std::string command;  ///< "FLUSHALL"; empty but for kind "command".
-  std::optional<std::uint64_t> database;
-  Timestamp at{};
-  std::string lineage;
-  std::int64_t offset = 0;  ///< Behind the command, or where it happened.
-  std::int64_t before = 0;  ///< The last safe offset in front of it.
-  std::string detail;
 };
 
 /// A backup, and what belongs to it beside commit and manifest.
@@ -84,12 +67,17 @@ struct Timeline {
   std::map<std::string, std::int64_t> trims;    ///< From where on each lineage's log counts.
 };
 
-/// Reads the commits, manifests, segment indexes and events of the source's shard "0".
+/// Reads the commits, manifests, events and all segment indexes of the source's shard "0".
 ///
 /// A snapshot belongs to the log that goes by its replication id at its offset, whatever lineage it
 /// names; where the id changes, both hold. What is damaged or missing is a problem and ends a
 /// window, but never the reading; where several segments hold the same bytes, one that can be read
 /// is enough. Throws Error(unavailable | denied) if the repository could not be read or is none.
 Timeline read_timeline(const Catalog& catalog, std::stop_token stop);
+
+/// The same without the indexes of segments, from as few objects as will do (FORMAT.md, section
+/// "Pages"): seconds where the log has a million segments. That a segment or a backup is there is
+/// known from the listing; that one which a page tells of is damaged is not noticed.
+Timeline read_outline(const Catalog& catalog, std::stop_token stop);
 
 }  // namespace keyrewind::catalog

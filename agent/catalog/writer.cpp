@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "catalog/catalog.h"
+#include "catalog/commit_pages.h"
 #include "catalog/commits.h"
 #include "catalog/details.h"
 #include "catalog/json_object.h"
@@ -181,6 +182,19 @@ void refuse_plaintext_beside(const Catalog& catalog,
   }
 }
 
+/// Readers do without them, so a failure ends nothing; the next run tries again.
+void write_pages(store::ObjectStore& store, const std::string& source,
+                 const std::vector<CommitEntry>& commits, const std::stop_token& stop) {
+  try {
+    write_commit_pages(store, source, commits, stop);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) {
+      throw;
+    }
+    log::warn("page of backups not written", {{"source", source}, {"error", error.what()}});
+  }
+}
+
 }  // namespace
 
 void check_no_writer(store::ObjectStore& store, const std::string& source,
@@ -216,6 +230,7 @@ Writer::Writer(Catalog& catalog, const Clock& clock, const WriterOptions& option
     clock_behind_ = newest->created - clock.now();
   }
   removed_leftovers_ = remove_leftovers(catalog, commits, objects, clock.now(), stop);
+  write_pages(store, source, commits, stop);
 }
 
 std::string Writer::new_id() const {

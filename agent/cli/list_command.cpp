@@ -1,7 +1,9 @@
 #include "api/backup_json.h"
+#include "base/log.h"
 #include "base/size.h"
 #include "catalog/backup_lock.h"
 #include "cli/commands.h"
+#include "store/counting_store.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -39,8 +41,11 @@ void print_table(const std::vector<catalog::Commit>& backups, const Locks& locks
 
 void run(Invocation& invocation) {
   Repository repository(invocation.global);
-  const auto backups = repository.catalog().list(invocation.stop);
-  const Locks locks = catalog::list_locks(repository.catalog(), invocation.stop);
+  store::CountingStore store(repository.catalog().store());
+  const catalog::Catalog catalog(store, repository.config().source.name);
+  const auto backups = catalog.list(invocation.stop);
+  const Locks locks = catalog::list_locks(catalog, invocation.stop);
+  log::debug("backups listed", {{"store_calls", store.calls()}});
   const Timestamp now = SystemClock().now();
   if (invocation.global.json) {
     auto rows = nlohmann::ordered_json::array();
@@ -48,7 +53,8 @@ void run(Invocation& invocation) {
       rows.push_back(api::to_json(backup));
       rows.back()["lock"] = api::to_json(find_lock(locks, backup.id, now));
     }
-    std::cout << nlohmann::ordered_json{{"backups", rows}}.dump(2) << '\n';
+    std::cout << nlohmann::ordered_json{{"backups", rows}, {"store_calls", store.calls()}}.dump(2)
+              << '\n';
     return;
   }
   if (backups.empty()) {

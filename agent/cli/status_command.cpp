@@ -53,11 +53,11 @@ Seen look(Repository& repository, const std::stop_token& stop) {
   Seen seen{.repository = {.name = repository.name(), .url = catalog.store().url()}};
   if (catalog::inspect(catalog.store(), stop) == catalog::Place::repository) {
     seen.backups = catalog.list(stop);
-    const catalog::Timeline timeline = catalog::read_timeline(catalog, stop);
+    const catalog::Timeline timeline = catalog::read_outline(catalog, stop);
     if (!timeline.windows.empty()) {
       seen.repository.restorable_from = timeline.windows.front().from;
       seen.repository.restorable_until = timeline.windows.back().until;
-      seen.has_log = !timeline.windows.back().objects.empty();
+      seen.has_log = !timeline.windows.back().log.empty();
     }
     for (catalog::DrillReport& report : catalog::read_drills(catalog, "", 1, stop)) {
       seen.drill = std::move(report);

@@ -1,8 +1,10 @@
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/log_search.h"
 #include "cli/progress_display.h"
 #include "cli/timeline_view.h"
 #include "restore/moment.h"
+#include "store/counting_store.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -67,9 +69,12 @@ void print(const nlohmann::ordered_json& json) {
 }
 
 void show(const std::string& source, const catalog::Timeline& timeline, const api::TimeSpan& span,
-          bool json) {
+          std::uint64_t calls, bool json) {
+  log::debug("timeline read", {{"store_calls", calls}});
   if (json) {
-    print(api::to_json(source, timeline));
+    auto document = api::to_json(source, timeline);
+    document["store_calls"] = calls;
+    print(document);
   } else {
     std::cout << to_text(source, timeline, span, width_of_stdout());
   }
@@ -91,12 +96,16 @@ void run(const TimelineArguments& arguments, Invocation& invocation) {
   const auto pattern = arguments.find ? std::optional<LogPattern>(*arguments.find) : std::nullopt;
   Repository repository(invocation.global, config::Identities::if_available);
   const std::string& source = repository.config().source.name;
-  const auto timeline =
-      api::cut(catalog::read_timeline(repository.catalog(), invocation.stop), span);
+  store::CountingStore store(repository.catalog().store());
+  const catalog::Catalog catalog(store, source);
+  // A search reads the data itself, which takes the indexes.
+  const auto timeline = api::cut(pattern ? catalog::read_timeline(catalog, invocation.stop)
+                                         : catalog::read_outline(catalog, invocation.stop),
+                                 span);
   bool has_problems = !timeline.problems.empty();
   if (pattern) {
     const LogSearch found =
-        search(repository.catalog(), timeline, *pattern, span, arguments.limit, invocation);
+        search(catalog, timeline, *pattern, span, arguments.limit, invocation);
     has_problems = !found.problems.empty();
     if (invocation.global.json) {
       print(to_json(source, found));
@@ -104,7 +113,7 @@ void run(const TimelineArguments& arguments, Invocation& invocation) {
       std::cout << to_text(found);
     }
   } else {
-    show(source, timeline, span, invocation.global.json);
+    show(source, timeline, span, store.calls(), invocation.global.json);
   }
   if (has_problems) {
     invocation.status = ExitStatus::warnings;

@@ -121,7 +121,7 @@ const Window* newest(const Timeline& timeline) {
   const bool is_cut_off = std::any_of(
       timeline.gaps.begin(), timeline.gaps.end(),
       [&](const Gap& gap) { return gap.lineage == last->lineage && gap.offset == last->end; });
-  return is_cut_off || last->segments.empty() ? nullptr : &*last;
+  return is_cut_off || last->log.empty() ? nullptr : &*last;
 }
 
 /// The row in which an event is drawn: that of its window, else the first.
@@ -171,9 +171,9 @@ std::string one_line(std::string text) {
 }
 
 std::string to_line(const Window& window) {
-  const std::string log = window.objects.empty()
+  const std::string log = window.log.empty()
                               ? std::string("no log")
-                              : fmt::format("{} of {}", count(window.objects.size(), "segment"),
+                              : fmt::format("{} of {}", count(window.log.size(), "segment"),
                                             to_human_size(stored_bytes(window)));
   return fmt::format("{}  to  {}  lineage {}, offset {} to {}, {}, {}", to_rfc3339(window.from),
                      to_rfc3339(window.until), short_name(window.lineage), window.begin, window.end,

@@ -1,6 +1,7 @@
 #include "copies/backup_copy.h"
 
 #include "catalog/catalog.h"
+#include "catalog/commit_pages.h"
 #include "catalog/commits.h"
 #include "catalog/names.h"
 #include "codec/sha256.h"
@@ -51,6 +52,10 @@ class BackupCopy {
       copy_backup(backup);
     }
     copy_others();
+    if (lock) {
+      const auto commits = catalog::list_commits(sides_.to, options_.source, stop_);
+      catalog::write_commit_pages(sides_.to, options_.source, commits, stop_);
+    }
     CopyReport report = account_.report();
     report.newer_in_target = newer_in_target();
     return report;

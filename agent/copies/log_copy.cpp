@@ -2,6 +2,7 @@
 
 #include "backup/log_merge.h"
 #include "catalog/log.h"
+#include "catalog/log_runs.h"
 #include "catalog/names.h"
 #include "copies/segment_check.h"
 #include "flow/parallel_for.h"
@@ -171,6 +172,7 @@ class LogCopy {
            catalog::list_logs(sides_.to, options_.source, shard, stop_)) {
         backup::remove_replaced(sides_.to, segments, stop_);
       }
+      catalog::write_log_pages(sides_.to, options_.source, shard, stop_);
       remove_waste(shard);
     }
     return lock;

@@ -94,7 +94,7 @@ bool RepositoryWatch::count(const WatchedRepository& repository, bool is_own,
     if (catalog::inspect(repository.store, stop) == catalog::Place::repository) {
       const catalog::Catalog catalog(repository.store, source_);
       backups = catalog.list(stop);
-      timeline = catalog::read_timeline(catalog, stop);
+      timeline = catalog::read_outline(catalog, stop);
       for (const auto& object : repository.store.list(catalog::names::source(source_), stop)) {
         bytes += object.bytes;
       }

@@ -576,7 +576,7 @@ catalog::Manifest Service::manifest(const catalog::Commit& commit) const {
 
 catalog::Timeline Service::timeline() const {
   const flow::TimeLimit limit(kAskingPatience);
-  return catalog::read_timeline(work_->catalog(), limit.token());
+  return catalog::read_outline(work_->catalog(), limit.token());
 }
 
 void Service::lock_backup(const std::string& id, const api::BackupEntry::Lock& lock) {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
+#include "catalog/log_runs.h"
 #include "catalog/repository.h"
 #include "daemon/base_keeper.h"
 #include "daemon/event_notes.h"
@@ -44,6 +45,9 @@ constexpr std::chrono::seconds kLongestTurn{20};
 
 /// How often the node that is read is asked for memory and keys.
 constexpr std::chrono::seconds kFiguresInterval{60};
+
+/// How often pages are written of the log, which takes a thousand segments each.
+constexpr std::chrono::hours kPagesInterval{1};
 
 /// A stream that is malformed at the same offset so often is not going to get better.
 constexpr int kMalformedTries = 3;
@@ -644,6 +648,7 @@ class Term::Work {
 
   void merge_for_ever(const std::stop_token& stop) {
     flow::work_in_background();
+    auto next_pages = steady_clock::now();
     while (!stop.stop_requested()) {
       const AgentOptions options = current_options();
       flow::pause(options.merge_interval, stop);
@@ -661,6 +666,10 @@ class Term::Work {
                               stop);
         for (std::size_t i = 0; i < merges; ++i) {
           metrics_.segments_merged();
+        }
+        if (const auto now = steady_clock::now(); now >= next_pages) {
+          catalog::write_log_pages(store_, options.source, kOnlyShard, stop);
+          next_pages = now + kPagesInterval;
         }
       } catch (const Error& error) {
         if (!stop.stop_requested()) {

@@ -37,7 +37,7 @@ class Deletion {
         options_.dry_run ? std::unique_ptr<store::StoreLock>() : take_prune_lock(catalog_, stop_);
     const std::vector<CommitEntry> chosen = choose();
     check_free(chosen);
-    timeline_ = catalog::read_timeline(catalog_, stop_);
+    timeline_ = catalog::read_outline(catalog_, stop_);
     divide(chosen);
     note_lost_moments();
     if (lock) {
@@ -143,7 +143,7 @@ class Deletion {
       return std::ranges::find(report_.removed, point.commit.id) != report_.removed.end();
     };
     for (const catalog::Window& window : timeline_.windows) {
-      if (window.objects.empty() || !is_gone(window.snapshots.front())) {
+      if (window.log.empty() || !is_gone(window.snapshots.front())) {
         continue;
       }
       const auto left = std::ranges::find_if_not(window.snapshots, is_gone);

@@ -59,8 +59,8 @@ Facts facts_of(const catalog::Timeline& timeline,
   }
   for (const catalog::LogRun& run : timeline.unused) {
     policy::WindowFacts fact{.lineage = run.lineage,
-                             .begin = run.begin(),
-                             .until = run.last(),
+                             .begin = run.begin,
+                             .until = run.last,
                              .snapshots = {},
                              .log = run.spans,
                              .held = std::nullopt,

@@ -71,35 +71,68 @@ class Pruning {
     // Holds first: who comes later looks for what we make visible.
     const catalog::Holds holds = catalog::list_holds(catalog_, clock_.now(), stop_);
     const auto locks = catalog::list_locks(catalog_, stop_);
-    timeline_ = catalog::read_timeline(catalog_, stop_);
-    const auto objects = list_lineages();
-    find_problems(objects);
+    timeline_ = catalog::read_outline(catalog_, stop_);
     const Facts facts = facts_of(timeline_, locks, holds);
     decision_ =
         policy::decide_retention(facts.backups, facts.windows, options_.rules, clock_.now());
+    const Survey survey = take_survey();
+    find_problems(survey);
     plan_backups();
-    plan_logs(objects);
+    plan_logs(survey);
   }
 
-  std::vector<ObjectInfo> list_lineages() const {
-    return catalog_.store().list(names::lineages(catalog_.source(), kOnlyShard), stop_);
+  /// What the objects of the lineages are, if all goes as decided.
+  struct Survey {
+    std::map<std::string, std::uint64_t> snapshots;  ///< Their sizes, by name.
+    std::map<std::string, LogOutcome> logs;
+    std::map<std::string, std::int64_t> ends;  ///< Of the logs.
+  };
+
+  /// One listing, of which little is held: it may be of a million segments.
+  Survey take_survey() const {
+    Survey survey;
+    KeepFrom keep_from = timeline_.trims;
+    for (const policy::LogVerdict& verdict : decision_.logs) {
+      survey.logs[verdict.lineage] = {
+          .lineage = verdict.lineage, .keep_from = verdict.keep_from, .reasons = verdict.reasons};
+      std::int64_t& from = keep_from[verdict.lineage];
+      from = std::max(from, verdict.keep_from.value_or(std::numeric_limits<std::int64_t>::max()));
+    }
+    visit_lineages([&](const ObjectInfo& object) {
+      const auto segment = names::parse_segment(catalog_.source(), kOnlyShard, object.name);
+      if (!segment) {
+        if (names::id_of_snapshot(catalog_.source(), object.name)) {
+          survey.snapshots.emplace(object.name, object.bytes);
+        }
+        return;
+      }
+      LogOutcome& log = survey.logs[segment->lineage];
+      log.lineage = segment->lineage;
+      const bool goes_too = goes(*segment, keep_from);
+      ++(goes_too ? log.removed_segments : log.kept_segments);
+      (goes_too ? log.removed_bytes : log.kept_bytes) += object.bytes;
+      std::int64_t& end = survey.ends[segment->lineage];
+      end = std::max(end, segment->end);
+    });
+    return survey;
+  }
+
+  void visit_lineages(const store::TakeObject& take) const {
+    catalog_.store().visit(names::lineages(catalog_.source(), kOnlyShard), take, stop_);
   }
 
   /// As long as a backup is damaged nothing goes: nobody knows what it needs, and another that
   /// seems superfluous may be the one that can still be restored.
-  void find_problems(const std::vector<ObjectInfo>& objects) {
+  void find_problems(const Survey& survey) {
     for (const std::string& id : timeline_.unreadable_backups) {
       report_.problems.push_back(fmt::format("backup {} cannot be read", id));
     }
+    const std::string lineages = names::lineages(catalog_.source(), kOnlyShard);
     for (const BackupParts& backup : timeline_.backups) {
       for (const catalog::StoredObject& part : backup.parts) {
-        const auto found = std::lower_bound(
-            objects.begin(), objects.end(), part.name,
-            [](const ObjectInfo& object, const std::string& name) { return object.name < name; });
-        const bool is_snapshot =
-            part.name.starts_with(names::lineages(catalog_.source(), kOnlyShard));
-        if (is_snapshot &&
-            (found == objects.end() || found->name != part.name || found->bytes != part.bytes)) {
+        const auto found = survey.snapshots.find(part.name);
+        const bool is_whole = found != survey.snapshots.end() && found->second == part.bytes;
+        if (part.name.starts_with(lineages) && !is_whole) {
           report_.problems.push_back(
               fmt::format("backup {}: its snapshot {} is missing or has another size",
                           backup.commit.id, part.name));
@@ -125,49 +158,29 @@ class Pruning {
     }
   }
 
-  void plan_logs(const std::vector<ObjectInfo>& objects) {
-    std::map<std::string, LogOutcome> logs;
-    for (const policy::LogVerdict& verdict : decision_.logs) {
-      logs[verdict.lineage] = {
-          .lineage = verdict.lineage, .keep_from = verdict.keep_from, .reasons = verdict.reasons};
+  void plan_logs(const Survey& survey) {
+    for (const auto& [lineage, outcome] : survey.logs) {
+      LogOutcome log = outcome;
+      if (!report_.problems.empty()) {
+        log.kept_segments += std::exchange(log.removed_segments, 0);
+        log.kept_bytes += std::exchange(log.removed_bytes, 0);
+      }
+      report_.removed_bytes += log.removed_bytes;
+      report_.logs.push_back(std::move(log));
     }
     if (report_.problems.empty()) {
-      find_keep_from(objects);
-    }
-    for (const ObjectInfo& object : objects) {
-      const auto segment = names::parse_segment(catalog_.source(), kOnlyShard, object.name);
-      if (!segment) {
-        continue;
-      }
-      LogOutcome& log = logs[segment->lineage];
-      log.lineage = segment->lineage;
-      if (goes(*segment, keep_from_)) {
-        ++log.removed_segments;
-        log.removed_bytes += object.bytes;
-        report_.removed_bytes += object.bytes;
-      } else {
-        ++log.kept_segments;
-        log.kept_bytes += object.bytes;
-      }
-    }
-    for (auto& [lineage, log] : logs) {
-      report_.logs.push_back(std::move(log));
+      find_keep_from(survey);
     }
   }
 
   /// Where the logs are to begin, which is never before where they already do.
-  void find_keep_from(const std::vector<ObjectInfo>& objects) {
+  void find_keep_from(const Survey& survey) {
     keep_from_ = timeline_.trims;
-    std::map<std::string, std::int64_t> ends;
-    for (const ObjectInfo& object : objects) {
-      if (const auto segment = names::parse_segment(catalog_.source(), kOnlyShard, object.name)) {
-        std::int64_t& end = ends[segment->lineage];
-        end = std::max(end, segment->end);
-      }
-    }
     for (const policy::LogVerdict& verdict : decision_.logs) {
+      const auto end = survey.ends.find(verdict.lineage);
+      const std::int64_t behind = end == survey.ends.end() ? 1 : end->second + 1;
       std::int64_t& from = keep_from_[verdict.lineage];
-      from = std::max(from, verdict.keep_from.value_or(ends[verdict.lineage] + 1));
+      from = std::max(from, verdict.keep_from.value_or(behind));
     }
   }
 
@@ -211,16 +224,12 @@ class Pruning {
 
   /// What of the lineages goes, as they are now: meanwhile some segments may have been merged.
   void remove_log(Removal& removal) {
-    const auto objects = list_lineages();
-    const catalog::Holds holds = catalog::list_holds(catalog_, clock_.now(), stop_);
-    KeepFrom keep_from = keep_from_;
-    std::erase_if(keep_from, [&](const auto& lineage) {
-      return is_log_held(holds, lineage.first, lineage.second);
-    });
     std::vector<std::string> segments;
     std::vector<std::string> others;
+    std::vector<ObjectInfo> notes;
     std::set<std::string> in_use;
-    for (const ObjectInfo& object : objects) {
+    const KeepFrom keep_from = not_held();
+    visit_lineages([&](const ObjectInfo& object) {
       if (const auto segment = segment_of(catalog_.source(), object.name)) {
         if (!goes(*segment, keep_from)) {
           in_use.insert(segment->lineage);
@@ -231,30 +240,49 @@ class Pruning {
         }
       } else if (names::id_of_snapshot(catalog_.source(), object.name)) {
         in_use.insert(lineage_of(object.name));
+      } else {
+        notes.push_back(object);
       }
-    }
+    });
     for (const std::string& refused : removal.remove(segments, stop_)) {
       in_use.insert(lineage_of(refused));
     }
-    find_old_notes(objects, in_use, others);
+    find_old_notes(notes, in_use, others);
     removal.remove(others, stop_);
     if (!segments.empty()) {
       log::info("log removed", {{"source", catalog_.source()}, {"segments", segments.size()}});
     }
   }
 
-  /// Trims that a later one replaces, or whose lineage has nothing left, and old events of log that
-  /// is no longer there.
-  void find_old_notes(const std::vector<ObjectInfo>& objects, const std::set<std::string>& in_use,
+  /// `keep_from_` without the lineages of which somebody reads what would go.
+  KeepFrom not_held() const {
+    const catalog::Holds holds = catalog::list_holds(catalog_, clock_.now(), stop_);
+    KeepFrom keep_from = keep_from_;
+    std::erase_if(keep_from, [&](const auto& lineage) {
+      return is_log_held(holds, lineage.first, lineage.second);
+    });
+    return keep_from;
+  }
+
+  /// Trims that a later one replaces, or whose lineage has nothing left, pages of log that is gone,
+  /// and old events of such.
+  void find_old_notes(const std::vector<ObjectInfo>& notes, const std::set<std::string>& in_use,
                       std::vector<std::string>& old) const {
     std::map<std::string, const catalog::TimelineEvent*> events;
     for (const catalog::TimelineEvent& event : timeline_.events) {
       events.emplace(event.id, &event);
     }
-    const auto trims = catalog::trims_among(objects, catalog_.source(), kOnlyShard);
-    for (const ObjectInfo& object : objects) {
+    const auto trims = catalog::trims_among(notes, catalog_.source(), kOnlyShard);
+    for (const ObjectInfo& object : notes) {
       if (const auto trim = names::parse_trim(catalog_.source(), kOnlyShard, object.name)) {
         if (!in_use.contains(trim->lineage) || trim->offset < trims.at(trim->lineage)) {
+          old.push_back(object.name);
+        }
+      } else if (const auto page =
+                     names::parse_log_page(catalog_.source(), kOnlyShard, object.name)) {
+        const auto from = keep_from_.find(page->lineage);
+        if (!in_use.contains(page->lineage) ||
+            (from != keep_from_.end() && page->end < from->second)) {
           old.push_back(object.name);
         }
       } else if (const auto name = names::parse_event(catalog_.source(), kOnlyShard, object.name)) {

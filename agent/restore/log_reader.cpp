@@ -76,9 +76,10 @@ class LogReader {
         sink_(sink),
         progress_(progress),
         stop_(std::move(stop)) {
-    for (std::size_t i = 0; i < std::min(window.objects.size(), window.segments.size()); ++i) {
-      known_.push_back({&window.objects[i], &window.segments[i]});
-      indexes_.emplace(window.objects[i].object, &window.segments[i]);
+    for (std::size_t i = 0; i < std::min(window.log.size(), window.segments.size()); ++i) {
+      entries_.push_back(catalog::entry_of(source_, shard_, lineage_, window.log[i]));
+      known_.push_back({&entries_.back(), &window.segments[i]});
+      indexes_.emplace(entries_.back().object, &window.segments[i]);
     }
   }
 
@@ -346,6 +347,7 @@ class LogReader {
   Progress& progress_;
   const std::stop_token stop_;
 
+  std::deque<SegmentEntry> entries_;  ///< Those of the window.
   std::vector<OpenSegment> known_;    ///< From the window, or once one of those had gone…
   std::vector<SegmentEntry> listed_;  ///< …from the repository.
   std::map<std::string, const Segment*> indexes_;  ///< All that are open, by object.

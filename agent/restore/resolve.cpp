@@ -4,6 +4,7 @@
 #include "base/size.h"
 #include "catalog/log.h"
 #include "catalog/timeline.h"
+#include "restore/open_log.h"
 #include "restore/safe_cut.h"
 
 #include <fmt/format.h>
@@ -57,9 +58,11 @@ Resolved resolve_backup(const catalog::Catalog& catalog, const catalog::Commit& 
 
 Resolved resolve_moment(const catalog::Catalog& catalog, const Moment& moment,
                         const std::optional<std::string>& backup, std::stop_token stop) {
-  RestorePoint point = find_restore_point(catalog::read_timeline(catalog, stop), moment, backup);
+  RestorePoint point =
+      find_restore_point(read_timeline_for(catalog, moment, backup, stop), moment, backup);
   cut_safely(catalog, moment, point, stop);
   catalog::Manifest manifest = manifest_of_one_shard(catalog, point.base.commit, stop);
+  point.base.snapshot = manifest.snapshots.front();
   return {std::move(manifest), std::move(point)};
 }
 

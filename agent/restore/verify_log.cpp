@@ -2,6 +2,7 @@
 
 #include "aof/framer.h"
 #include "base/error.h"
+#include "catalog/log.h"
 #include "catalog/timeline.h"
 #include "restore/log_reader.h"
 
@@ -14,7 +15,7 @@ namespace keyrewind::restore {
 namespace {
 
 using catalog::LogBreak;
-using catalog::SegmentEntry;
+using catalog::LogSpan;
 using catalog::Timeline;
 using catalog::Window;
 
@@ -66,7 +67,7 @@ class WindowCheck {
     found_.end = window_.end;
     found_.from = base.snapshot.taken;
     found_.until = window_.until;
-    for (const SegmentEntry& entry : window_.objects) {
+    for (const LogSpan& entry : window_.log) {
       if (entry.end > found_.begin) {
         ++found_.segments;
       }
@@ -81,14 +82,19 @@ class WindowCheck {
   }
 
  private:
+  std::string object_of(const LogSpan& span) const {
+    const std::string& shard = window_.snapshots.front().snapshot.shard;
+    return catalog::entry_of(catalog_.source(), shard, window_.lineage, span).object;
+  }
+
   /// What can be read, in as few pieces as possible; counts the rest.
   std::vector<Span> readable() {
     std::vector<Span> spans;
-    for (const SegmentEntry& entry : window_.objects) {
+    for (const LogSpan& entry : window_.log) {
       if (entry.end <= found_.begin) {
         continue;
       }
-      if (!catalog_.store().can_read(entry.object)) {
+      if (!catalog_.store().can_read(object_of(entry))) {
         ++found_.unreadable;
         continue;
       }
@@ -134,8 +140,8 @@ class WindowCheck {
   /// The end of the segment that holds what could not be read.
   std::int64_t behind_damage() const {
     const auto holding = std::ranges::find_if(
-        window_.objects, [&](const SegmentEntry& entry) { return reached_ < entry.end; });
-    return holding == window_.objects.end() ? window_.end : holding->end;
+        window_.log, [&](const LogSpan& entry) { return reached_ < entry.end; });
+    return holding == window_.log.end() ? window_.end : holding->end;
   }
 
   /// The window may end where it does because the log is damaged there.

@@ -75,9 +75,8 @@ bool remove_some(Objects& objects, std::span<const std::string> names,
 
 }  // namespace
 
-std::vector<store::ObjectInfo> list_objects(Objects& objects, const std::string& prefix,
-                                            const std::stop_token& stop) {
-  std::vector<store::ObjectInfo> found;
+void list_objects(Objects& objects, const std::string& prefix, const store::TakeObject& take,
+                  const std::stop_token& stop) {
   std::string token;
   do {
     Query query = {{"prefix", objects.place().key(prefix)}};
@@ -88,7 +87,7 @@ std::vector<store::ObjectInfo> list_objects(Objects& objects, const std::string&
     for (const ListedObject& object : page.objects) {
       std::optional<std::string> name = objects.place().name(object.key);
       if (name && store::is_valid_name(*name)) {
-        found.push_back({*std::move(name), object.bytes});
+        take({*std::move(name), object.bytes});
       }
     }
     if (page.next == token && !token.empty()) {
@@ -98,9 +97,6 @@ std::vector<store::ObjectInfo> list_objects(Objects& objects, const std::string&
     }
     token = std::move(page.next);
   } while (!token.empty());
-  std::ranges::sort(found, {},
-                    &store::ObjectInfo::name);  // Some stores have an order of their own.
-  return found;
 }
 
 bool holds_nothing_but(Objects& objects, std::string_view folder, const std::stop_token& stop) {

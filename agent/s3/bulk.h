@@ -11,10 +11,10 @@
 /// Many objects at once.
 namespace keyrewind::s3 {
 
-/// All objects whose names begin with `prefix`, in byte order of their names. What no Keyrewind has
-/// put there, by its name, is left out.
-std::vector<store::ObjectInfo> list_objects(Objects& objects, const std::string& prefix,
-                                            const std::stop_token& stop);
+/// Gives all objects whose names begin with `prefix` to `take`, a page of 1000 after the other, in
+/// the store's order. What no Keyrewind has put there, by its name, is left out.
+void list_objects(Objects& objects, const std::string& prefix, const store::TakeObject& take,
+                  const std::stop_token& stop);
 
 /// Whether there is nothing but what is in `folder`, which ends in a slash.
 bool holds_nothing_but(Objects& objects, std::string_view folder, const std::stop_token& stop);

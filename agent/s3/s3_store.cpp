@@ -92,11 +92,23 @@ std::optional<store::ObjectInfo> S3Store::head(const std::string& name,
 
 std::vector<store::ObjectInfo> S3Store::list(const std::string& prefix,
                                              std::stop_token stop) const {
-  std::vector<store::ObjectInfo> found = list_objects(*work_->objects, prefix, stop);
-  if (!prefix.starts_with(kLocks)) {
-    std::erase_if(found, [](const auto& object) { return object.name.starts_with(kLocks); });
-  }
+  std::vector<store::ObjectInfo> found;
+  visit(prefix, [&](const store::ObjectInfo& object) { found.push_back(object); }, stop);
+  // Some stores have an order of their own.
+  std::ranges::sort(found, {}, &store::ObjectInfo::name);
   return found;
+}
+
+void S3Store::visit(const std::string& prefix, const store::TakeObject& take,
+                    std::stop_token stop) const {
+  list_objects(
+      *work_->objects, prefix,
+      [&](const store::ObjectInfo& object) {
+        if (!object.name.starts_with(kLocks) || prefix.starts_with(kLocks)) {
+          take(object);
+        }
+      },
+      stop);
 }
 
 bool S3Store::empty(std::stop_token stop) const {

@@ -77,6 +77,8 @@ class S3Store final : public store::ObjectStore {
                                         std::stop_token stop) const override;
   std::vector<store::ObjectInfo> list(const std::string& prefix,
                                       std::stop_token stop) const override;
+  void visit(const std::string& prefix, const store::TakeObject& take,
+             std::stop_token stop) const override;
   bool empty(std::stop_token stop) const override;
   void remove(const std::string& name, std::stop_token stop) override;
   void remove_all(const std::vector<std::string>& names, std::stop_token stop) override;

@@ -41,6 +41,12 @@ std::vector<ObjectInfo> CountingStore::list(const std::string& prefix, std::stop
   return inner_.list(prefix, std::move(stop));
 }
 
+void CountingStore::visit(const std::string& prefix, const TakeObject& take,
+                          std::stop_token stop) const {
+  ++calls_;
+  inner_.visit(prefix, take, std::move(stop));
+}
+
 bool CountingStore::empty(std::stop_token stop) const {
   ++calls_;
   return inner_.empty(std::move(stop));

@@ -378,6 +378,11 @@ std::vector<ObjectInfo> EncryptedStore::list(const std::string& prefix,
   return work_->inner().list(prefix, std::move(stop));
 }
 
+void EncryptedStore::visit(const std::string& prefix, const TakeObject& take,
+                           std::stop_token stop) const {
+  work_->inner().visit(prefix, take, std::move(stop));
+}
+
 bool EncryptedStore::empty(std::stop_token stop) const {
   return work_->inner().empty(std::move(stop));
 }

@@ -263,9 +263,17 @@ std::optional<ObjectInfo> FileStore::head(const std::string& name, std::stop_tok
 }
 
 std::vector<ObjectInfo> FileStore::list(const std::string& prefix, std::stop_token stop) const {
+  std::vector<ObjectInfo> found;
+  visit(prefix, [&](const ObjectInfo& object) { found.push_back(object); }, std::move(stop));
+  std::sort(found.begin(), found.end(),
+            [](const ObjectInfo& a, const ObjectInfo& b) { return a.name < b.name; });
+  return found;
+}
+
+void FileStore::visit(const std::string& prefix, const TakeObject& take,
+                      std::stop_token stop) const {
   throw_if_stopped(stop);
   check_root(root_);
-  std::vector<ObjectInfo> found;
   walk(root_, prefix, [&](const std::string& name, const fs::directory_entry& entry) {
     throw_if_stopped(stop);
     if (is_partial(name) || is_lock(name)) {
@@ -274,14 +282,11 @@ std::vector<ObjectInfo> FileStore::list(const std::string& prefix, std::stop_tok
     std::error_code error;
     const std::uint64_t bytes = entry.file_size(error);
     if (!error) {
-      found.push_back({name, bytes});
+      take({name, bytes});
     } else if (!is_absent(error.value())) {
       throw folder_error(error.value(), "look at", entry.path());
     }
   });
-  std::sort(found.begin(), found.end(),
-            [](const ObjectInfo& a, const ObjectInfo& b) { return a.name < b.name; });
-  return found;
 }
 
 bool FileStore::empty(std::stop_token stop) const {

@@ -30,6 +30,8 @@ class FileStore final : public ObjectStore {
             std::stop_token stop) const override;
   std::optional<ObjectInfo> head(const std::string& name, std::stop_token stop) const override;
   std::vector<ObjectInfo> list(const std::string& prefix, std::stop_token stop) const override;
+  void visit(const std::string& prefix, const TakeObject& take,
+             std::stop_token stop) const override;
   bool empty(std::stop_token stop) const override;
   void remove(const std::string& name, std::stop_token stop) override;
   std::optional<Record> read_record(const std::string& name, std::stop_token stop) const override;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 namespace keyrewind::store {
 namespace {
@@ -17,6 +18,13 @@ bool is_component(std::string_view component) noexcept {
 }
 
 }  // namespace
+
+void ObjectStore::visit(const std::string& prefix, const TakeObject& take,
+                        std::stop_token stop) const {
+  for (const ObjectInfo& object : list(prefix, std::move(stop))) {
+    take(object);
+  }
+}
 
 void ObjectStore::remove_all(const std::vector<std::string>& names, std::stop_token stop) {
   for (const std::string& name : names) {

@@ -46,6 +46,9 @@ inline constexpr std::uint64_t kMaxRecordBytes = 64U << 10U;
 /// The end of the names of encrypted objects: the name says it, so that nobody needs to look.
 inline constexpr std::string_view kEncryptedSuffix = ".age";
 
+/// Takes an object of a listing.
+using TakeObject = std::function<void(const ObjectInfo& object)>;
+
 /// Picks objects by their names.
 using WhichNames = std::function<bool(const std::string& name)>;
 
@@ -124,6 +127,9 @@ class ObjectStore {
   /// All objects whose names begin with `prefix`, in byte order of their names. Partial uploads
   /// do not show.
   virtual std::vector<ObjectInfo> list(const std::string& prefix, std::stop_token stop) const = 0;
+
+  /// The same in any order, one after the other: for listings that are too long to be held.
+  virtual void visit(const std::string& prefix, const TakeObject& take, std::stop_token stop) const;
 
   /// Whether the place holds nothing at all, foreign things included.
   virtual bool empty(std::stop_token stop) const = 0;

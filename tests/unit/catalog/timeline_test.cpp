@@ -180,7 +180,7 @@ TEST_F(TimelineTest, HasAWindowFromTheFirstSnapshotOnALogToItsEnd) {
   EXPECT_EQ(window.from, at(15));
   EXPECT_EQ(window.until, at(30));
   EXPECT_THAT(backups_of(window), ElementsAre(first, later));
-  EXPECT_THAT(window.objects, ElementsAre(second, third));
+  EXPECT_THAT(window.log, ElementsAre(span_of(second), span_of(third)));
   EXPECT_THAT(ends_of(window), ElementsAre(300, 400));
   EXPECT_THAT(timeline.gaps, IsEmpty());
   EXPECT_THAT(timeline.problems, IsEmpty());
@@ -199,7 +199,7 @@ TEST_F(TimelineTest, HasAWindowOfOneMomentForASnapshotWithoutALog) {
   EXPECT_EQ(timeline.windows[0].until, at(2));
   EXPECT_EQ(timeline.windows[0].begin, 5);
   EXPECT_EQ(timeline.windows[0].end, 5);
-  EXPECT_THAT(timeline.windows[0].objects, IsEmpty());
+  EXPECT_THAT(timeline.windows[0].log, IsEmpty());
   EXPECT_THAT(backups_of(timeline.windows[1]), ElementsAre(later));
   ASSERT_THAT(timeline.gaps, SizeIs(1));
   EXPECT_EQ(timeline.gaps[0].from, at(2));
@@ -221,7 +221,7 @@ TEST_F(TimelineTest, HasNoWindowOnALogThatNoSnapshotIsOn) {
 
   ASSERT_THAT(timeline.windows, SizeIs(3));
   for (const Window& window : timeline.windows) {
-    EXPECT_THAT(window.objects, IsEmpty());
+    EXPECT_THAT(window.log, IsEmpty());
   }
   EXPECT_THAT(timeline.events, SizeIs(1));
 }
@@ -251,7 +251,7 @@ TEST_F(TimelineTest, PutsASnapshotAtTheEndOfALogOnIt) {
   EXPECT_EQ(timeline.windows[0].begin, 200);
   EXPECT_EQ(timeline.windows[0].end, 200);
   EXPECT_EQ(timeline.windows[0].until, at(11));
-  EXPECT_THAT(timeline.windows[0].objects, IsEmpty());
+  EXPECT_THAT(timeline.windows[0].log, IsEmpty());
   EXPECT_THAT(timeline.gaps, IsEmpty());
 }
 
@@ -485,7 +485,7 @@ TEST_F(TimelineTest, TakesMergedSegmentsWhereThereAreSome) {
 
   ASSERT_THAT(timeline.windows, SizeIs(1));
   EXPECT_THAT(ends_of(timeline.windows[0]), ElementsAre(400, 500, 600));
-  EXPECT_EQ(timeline.windows[0].objects.front(), merged);
+  EXPECT_EQ(timeline.windows[0].log.front(), span_of(merged));
   EXPECT_EQ(timeline.windows[0].until, at(6));
   EXPECT_THAT(timeline.problems, IsEmpty());
 }
@@ -676,7 +676,7 @@ TEST_F(TimelineTest, SeesNothingOfOtherSourcesAndShards) {
   const Timeline timeline = this->timeline();
 
   ASSERT_THAT(timeline.windows, SizeIs(1));
-  EXPECT_THAT(timeline.windows[0].objects, IsEmpty());
+  EXPECT_THAT(timeline.windows[0].log, IsEmpty());
 }
 
 TEST_F(TimelineTest, StopsWhenAsked) {

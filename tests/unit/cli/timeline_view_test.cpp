@@ -42,10 +42,9 @@ Window window(const std::string& lineage, const std::vector<int>& snapshots, int
     window.snapshots.push_back(point);
   }
   if (until > snapshots.back()) {
-    window.objects.resize(2);
-    window.objects[0].bytes = 1000;
-    window.objects[1].bytes = 24;
-    window.segments.resize(2);
+    window.log.resize(2);
+    window.log[0].bytes = 1000;
+    window.log[1].bytes = 24;
   }
   return window;
 }

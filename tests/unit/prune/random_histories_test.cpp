@@ -173,7 +173,7 @@ void check(std::uint64_t seed) {
     newest = std::max(newest, state.at);
   }
   for (const catalog::LogRun& run : before.unused) {
-    newest = std::max(newest, run.last());
+    newest = std::max(newest, run.last);
   }
   const Timestamp oldest_wanted =
       std::min(newest, history.clock().now()) - history.rules().recovery_window;

@@ -101,7 +101,9 @@ class LogWriter {
     window.snapshots.back().snapshot.shard = "0";
     window.snapshots.back().snapshot.lineage = lineage_;
     window.snapshots.back().snapshot.offset = window.begin;
-    window.objects = objects_;
+    for (const catalog::SegmentEntry& object : objects_) {
+      window.log.push_back(catalog::span_of(object));
+    }
     window.segments = segments_;
     return window;
   }
