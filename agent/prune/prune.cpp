@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "catalog/backup_lock.h"
+#include "catalog/commit_pages.h"
 #include "catalog/commits.h"
 #include "catalog/hold.h"
 #include "catalog/leftovers.h"
@@ -193,6 +194,15 @@ class Pruning {
     remove_leftovers(removal);
     remove_log(removal);
     removal.remove(catalog::list_holds(catalog_, clock_.now(), stop_).ended, stop_);
+    remove_old_pages(removal);
+  }
+
+  /// Pages that tell of few backups any more: those are read faster without.
+  void remove_old_pages(Removal& removal) {
+    const auto commits = catalog::list_commits(catalog_.store(), catalog_.source(), stop_);
+    removal.remove(catalog::list_old_commit_pages(catalog_.store(), catalog_.source(), commits,
+                                                  stop_),
+                   stop_);
   }
 
   /// From here on nobody counts on what goes.

@@ -88,7 +88,8 @@ class Choice {
         base = point.snapshot.offset <= offset ? std::max(base, point.snapshot.offset) : base;
       }
     }
-    return span_behind(window, base);
+    // With the span that ends there, which tells when its last byte arrived.
+    return span_behind(window, base - 1);
   }
 
   SpanRange up_to(const Window& window, std::int64_t offset) const {

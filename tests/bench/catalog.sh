@@ -60,7 +60,7 @@ run() {
   local listings=$1 listing total
   shift
   listing=$("$maker" list "$repository" | cut -d' ' -f1)
-  /usr/bin/env python3 - "$work/usage" "$work/out.json" "$keyrewind" "$@" --json -c "$work/config.yaml" <<'PY'
+  /usr/bin/env python3 - "$work/usage" "$work/out.json" "$keyrewind" "$@" --output json -c "$work/config.yaml" <<'PY'
 import resource, subprocess, sys, time
 usage, out, *command = sys.argv[1:]
 begin = time.monotonic()

@@ -238,6 +238,32 @@ inline catalog::SegmentEntry put_segment(store::ObjectStore& store, catalog::Seg
   return {name, object.size(), segment.begin, segment.end, last, level};
 }
 
+/// What a pass of merging makes of neighbours.
+inline catalog::Segment merge(const std::vector<catalog::Segment>& parts) {
+  catalog::Segment whole = parts.front();
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    const catalog::Segment& part = parts[i];
+    whole.end = part.end;
+    whole.links.insert(whole.links.end(), part.links.begin(), part.links.end());
+    whole.marks.insert(whole.marks.end(), part.marks.begin(), part.marks.end());
+    whole.resumptions.insert(whole.resumptions.end(), part.resumptions.begin(),
+                             part.resumptions.end());
+    whole.noted.insert(whole.noted.end(), part.noted.begin(), part.noted.end());
+    for (const catalog::HistoryId& id : part.ids) {
+      if (id.replid != whole.ids.back().replid) {
+        whole.ids.push_back(id);
+      }
+    }
+  }
+  return whole;
+}
+
+/// The same of those from `first` to before `last`.
+inline catalog::Segment merged(const std::vector<catalog::Segment>& segments, std::ptrdiff_t first,
+                               std::ptrdiff_t last) {
+  return merge({segments.begin() + first, segments.begin() + last});
+}
+
 /// The Error that `call` throws.
 template <typename Call>
 Error failure_of(const Call& call) {

@@ -24,6 +24,7 @@ namespace {
 using std::chrono::seconds;
 using test::failure_of;
 using test::Fault;
+using test::merge;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -68,23 +69,6 @@ class LogWriter {
   std::int64_t end_;
   Digest chain_;
 };
-
-Segment merge(const std::vector<Segment>& parts) {
-  Segment whole = parts.front();
-  for (std::size_t i = 1; i < parts.size(); ++i) {
-    const Segment& part = parts[i];
-    whole.end = part.end;
-    whole.links.insert(whole.links.end(), part.links.begin(), part.links.end());
-    whole.marks.insert(whole.marks.end(), part.marks.begin(), part.marks.end());
-    whole.noted.insert(whole.noted.end(), part.noted.begin(), part.noted.end());
-    for (const HistoryId& id : part.ids) {
-      if (id.replid != whole.ids.back().replid) {
-        whole.ids.push_back(id);
-      }
-    }
-  }
-  return whole;
-}
 
 class TimelineTest : public testing::Test {
  protected:

@@ -2,7 +2,7 @@
 #include "catalog/timeline.h"
 #include "prune/lock_backups.h"
 #include "prune/prune.h"
-#include "sample.h"
+#include "history.h"
 #include "store/memory_store.h"
 
 #include <fmt/format.h>
@@ -23,7 +23,6 @@ namespace {
 
 using std::chrono::days;
 using std::chrono::hours;
-using std::chrono::milliseconds;
 using std::chrono::minutes;
 
 /// A state that can be restored, and when it was.
@@ -57,70 +56,24 @@ bool is_restorable(const catalog::Timeline& timeline, const State& state) {
   });
 }
 
-/// A random life of a source, and rules for it.
-class History {
+/// A random life, locks and rules, and then perhaps a clock that is wrong.
+class RuledHistory : public test::History {
  public:
-  explicit History(std::uint64_t seed) : random_(seed) {
-    catalog::ensure_repository(store_, clock_, {});
-    const int lineages = pick(1, 4);
-    for (int i = 0; i < lineages; ++i) {
-      live(std::string(40, static_cast<char>('a' + i)));
-      clock_.advance(minutes(pick(0, 5000)));
-    }
+  explicit RuledHistory(std::uint64_t seed) : History(seed) {
     lock_some();
     choose_rules();
-    // Or the clock is wrong.
     const int skew = pick(0, 9);
     clock_.advance(skew == 0 ? days(1) : skew == 1 ? -days(1) : minutes(pick(0, 600)));
   }
 
-  catalog::Catalog& catalog() { return catalog_; }
-  const test::ManualClock& clock() const { return clock_; }
   const policy::RetentionRules& rules() const { return rules_; }
-  store::MemoryStore& store() { return store_; }
 
  private:
-  int pick(int least, int most) { return std::uniform_int_distribution<int>(least, most)(random_); }
-
-  /// One lineage: segments that are lost, jumps of the clock, backups of every kind.
-  void live(const std::string& lineage) {
-    test::LineageWriter log(store_, lineage, pick(0, 100000),
-                            static_cast<std::uint64_t>(pick(0, 2)));
-    store::MemoryStore lost;
-    const int segments = pick(0, 40);
-    const bool begins_with_snapshot = pick(0, 9) != 0;
-    if (begins_with_snapshot) {
-      test::take_backup(catalog_, clock_, lineage, log.end());
-    }
-    for (int i = 0; i < segments; ++i) {
-      const int jump = pick(0, 60);
-      clock_.advance(jump == 0 ? days(1) : jump == 1 ? -days(1) : minutes(pick(0, 400)));
-      log.write(pick(1, 500), clock_.now() - milliseconds(pick(0, 90000)));
-      if (pick(0, 25) == 0) {
-        forget_last(lineage, log.end());
-      }
-      if (pick(0, 4) == 0) {
-        test::take_backup(catalog_, clock_, lineage, log.end() + (pick(0, 5) == 0 ? 7 : 0),
-                          {{"kind", pick(0, 1) == 0 ? "a" : "b"}});
-      }
-    }
-  }
-
-  /// A segment that is missing.
-  void forget_last(const std::string& lineage, std::int64_t end) {
-    const std::string folder = "sources/orders/shards/0/lineages/" + lineage + "/log/";
-    for (const std::string& name : test::names_in(store_, folder)) {
-      if (name.find(fmt::format("-{:020}-", end)) != std::string::npos) {
-        store_.remove(name, {});
-      }
-    }
-  }
-
   void lock_some() {
-    for (const catalog::Commit& commit : catalog_.list({})) {
+    for (const catalog::Commit& commit : catalog().list({})) {
       if (pick(0, 15) == 0) {
         const bool ends = pick(0, 1) == 0;
-        lock_backup(catalog_, commit.id,
+        lock_backup(catalog(), commit.id,
                     {{},
                      ends ? std::optional(clock_.now() + hours(pick(-20, 20))) : std::nullopt,
                      "",
@@ -148,15 +101,11 @@ class History {
     }
   }
 
-  std::mt19937_64 random_;
-  store::MemoryStore store_;
-  test::ManualClock clock_{test::prune_time()};
-  catalog::Catalog catalog_{store_, "orders"};
   policy::RetentionRules rules_;
 };
 
 void check(std::uint64_t seed) {
-  History history(seed);
+  RuledHistory history(seed);
   const catalog::Timeline before = catalog::read_timeline(history.catalog(), {});
   const PruneOptions options{.rules = history.rules(), .dry_run = false};
 
