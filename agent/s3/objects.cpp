@@ -258,14 +258,6 @@ Conditions Objects::need_conditions(std::stop_token stop) {
   return found;
 }
 
-void Objects::check_bucket(std::stop_token stop) {
-  requests_.send({.operation = "list",
-                  .action = "s3:ListBucket",
-                  .on_bucket = true,
-                  .query = {{"list-type", "2"}, {"max-keys", "1"}, {"prefix", place().key("")}}},
-                 stop);
-}
-
 /// The answer to HEAD has no body, so that 404 may be said of the bucket.
 void Objects::check_bucket_exists(std::stop_token stop) {
   const Answer answer = requests_.send({.operation = "head_bucket",

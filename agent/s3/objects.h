@@ -63,9 +63,6 @@ class Objects {
   /// The same; throws Error(config) if they do not work.
   Conditions need_conditions(std::stop_token stop);
 
-  /// Throws what the store says if it can't be listed, as where the bucket is missing.
-  void check_bucket(std::stop_token stop);
-
   /// What writes an object, whatever there may be.
   Call put_call(const std::string& name, ByteView content, ObjectKind kind) const;
 

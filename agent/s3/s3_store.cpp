@@ -57,9 +57,9 @@ std::string S3Store::url() const {
   return work_->objects->place().url();
 }
 
-void S3Store::create() {
-  work_->objects->check_bucket({});
-}
+// A bucket is made by its owner. One that is not there is told of by every other call, which can be
+// stopped while the store hangs.
+void S3Store::create() {}
 
 bool S3Store::put_if_absent(const std::string& name, ByteView content, std::stop_token stop) {
   store::throw_if_stopped(stop);

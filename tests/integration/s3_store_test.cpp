@@ -131,7 +131,7 @@ TEST_F(S3OnRgw, SpeaksTls) {
 
   options_.ca_file = "";
   S3Store store = open();
-  const Error error = failure_of([&] { store.create(); });
+  const Error error = failure_of([&] { store.list("", {}); });
   EXPECT_EQ(error.kind(), ErrorKind::denied);
   EXPECT_THAT(error.what(), HasSubstr("is not trusted"));
 }
@@ -196,8 +196,8 @@ TEST_F(S3OnRgw, SaysThatTheKeyIsWrong) {
   S3Options wrong_id = options_;
   wrong_id.credentials.access_key_id = "NOSUCHKEY";
 
-  const Error secret = failure_of([&] { S3Store(wrong_secret, clock_).create(); });
-  const Error id = failure_of([&] { S3Store(wrong_id, clock_).create(); });
+  const Error secret = failure_of([&] { S3Store(wrong_secret, clock_).list("", {}); });
+  const Error id = failure_of([&] { S3Store(wrong_id, clock_).list("", {}); });
 
   EXPECT_EQ(secret.kind(), ErrorKind::denied);
   EXPECT_THAT(secret.what(), HasSubstr("check the secret access key"));
@@ -228,9 +228,8 @@ TEST_F(S3OnRgw, SaysThatTheBucketIsGone) {
   bucket_->lose();
 
   for (const auto& call : std::vector<std::function<void()>>{
-           [&] { store.create(); }, [&] { (void)store.head("a", {}); },
-           [&] { (void)store.get("a", 100, {}); }, [&] { (void)store.list("", {}); },
-           [&] { upload(store, "b", noise(12U << 20U)); }}) {
+           [&] { (void)store.head("a", {}); }, [&] { (void)store.get("a", 100, {}); },
+           [&] { (void)store.list("", {}); }, [&] { upload(store, "b", noise(12U << 20U)); }}) {
     const Error error = failure_of(call);
     EXPECT_EQ(error.kind(), ErrorKind::unavailable);
     EXPECT_THAT(error.what(), HasSubstr("does not exist"));
@@ -245,7 +244,7 @@ TEST_F(S3OnRgw, NoticesAStoreThatHangs) {
   options_.stall_timeout = 300ms;
   options_.retry_time = 100ms;
   S3Store store = open();
-  store.create();
+  (void)store.list("", {});
 
   gateway.freeze();
   const Error error = failure_of([&] { (void)store.get("a", 100, {}); });
@@ -383,7 +382,7 @@ TEST_F(S3OnSwift, RefusesTheWrongRegion) {
   options_.region = "eu-west-9";
   S3Store store = open();
 
-  const Error error = failure_of([&] { store.create(); });
+  const Error error = failure_of([&] { store.list("", {}); });
 
   EXPECT_EQ(error.kind(), ErrorKind::config);
   EXPECT_THAT(error.what(), HasSubstr("us-east-1"));

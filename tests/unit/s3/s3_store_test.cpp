@@ -84,7 +84,6 @@ TEST_F(S3StoreTest, SaysThatItsBucketIsMissingWhateverItIsAsked) {
   options_.bucket = "other";
   Bytes into(1);
   const std::vector<std::function<void()>> calls = {
-      [&] { store().create(); },
       [&] { (void)put("a"); },
       [&] { store().upload("a", {})->complete(); },
       [&] { (void)store().get("a", 10, {}); },
