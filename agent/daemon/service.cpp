@@ -129,10 +129,13 @@ class Service::Work {
 
   void run(const std::stop_token& stop) {
     std::stop_source end;
+    // While the agent stores what it still has, these do not begin anything, nor wait for a store
+    // that hangs after that.
+    flow::Group chores(stop);
     flow::Group threads(end.get_token());
     threads.spawn("clock", [this](const std::stop_token& token) { watch_time(token); });
-    threads.spawn("repository", [this](const std::stop_token& token) { keep(token); });
-    threads.spawn("verify", [this](const std::stop_token& token) { verifications_.run(token); });
+    chores.spawn("repository", [this](const std::stop_token& token) { keep(token); });
+    chores.spawn("verify", [this](const std::stop_token& token) { verifications_.run(token); });
     threads.spawn("webhooks",
                   [this](const std::stop_token& token) { notifier_.run_webhooks(token); });
     threads.spawn("heartbeat",
@@ -147,6 +150,7 @@ class Service::Work {
     tasks_.cancel_all();
     end.request_stop();
     threads.wait();
+    chores.wait();
   }
 
   void take_over(ServiceOptions options) {

@@ -182,6 +182,12 @@ class Term::Work {
     bases_.stop();
     give_up_backup(milliseconds(0), "this agent does not work any more");
     const bool orderly = stop.stop_requested() && !lost;
+    // Said first: whoever has less patience than we have kills us before the end.
+    if (orderly && spool_.bytes() > 0) {
+      log::info("stopping; the log that waits in the spool is stored first",
+                {{"bytes", spool_.bytes()},
+                 {"for_at_most", to_human(current_options().shutdown_patience)}});
+    }
     const bool shipped = orderly && spool_.wait_until_shipped(current_options().shutdown_patience);
     workers_end.request_stop();
     workers.wait();

@@ -259,7 +259,8 @@ void Lease::note_gone() {
 }
 
 void Lease::give_back() {
-  if (!ours_) {
+  // A store that has not answered for so long would only make its end longer: it lapses.
+  if (state() != LeaseState::ours) {
     return;
   }
   try {
