@@ -16,6 +16,7 @@ import tempfile
 
 import yaml
 
+import bucket
 from pod import Cluster, Image, InitFailed, MountError, Pod, enter_sandbox, load, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -470,6 +471,90 @@ def grace_period(machine):
     pod.kill()
 
 
+def into_bucket(documents):
+    """Makes manifests store into the bucket of bucket.py."""
+    config = next(document for document in documents if document["metadata"]["name"] == "keyrewind")
+    config["data"]["config.yaml"] = config["data"]["config.yaml"].replace(
+        '{url: "file:///backups"}',
+        f'{{url: "s3://{bucket.NAME}/prod", s3: {{endpoint: "{bucket.ENDPOINT}", region: eu-central-1, path_style: true, '
+        'access_key_id: key, secret_access_key_file: /run/secrets/valkey/backup}}')
+
+
+def hanging_store(machine):
+    """A store that takes requests and answers none must not cost the pod its grace period, nor a byte of what the spool
+    has."""
+    def change(documents):
+        into_bucket(documents)
+        spec = spec_of(documents)
+        # What no value of valkey-helm changes.
+        spec["terminationGracePeriodSeconds"] = 30
+        spec["volumes"] = [volume for volume in spec["volumes"] if volume["name"] != "spool"]
+        next(document for document in documents if document["kind"] == "StatefulSet")["spec"][
+            "volumeClaimTemplates"].append({"metadata": {"name": "spool"}})
+
+    with bucket.Bucket() as store:
+        cluster = machine.cluster("hanging_store", change)
+        pod, client, _ = filled(cluster)
+        store.hang()
+        client.fill(500, "late")
+        client("SET", "last", "word")
+
+        ending = pod.terminate()
+
+        expect("who ended when", ending.order, ["valkey", "keyrewind"])
+        expect("killed", ending.killed, [])
+        agent = pod.container("keyrewind")
+        expect("status", agent.exit_code(), 5)
+        expect("what it says", agent.log(), lambda log: "the log that waits in the spool is stored first bytes=" in log and
+               "bytes of log could not be stored before the end" in log)
+
+        expect("seconds", ending.seconds, lambda seconds: seconds < pod.grace)
+        print(f"ended after {ending.seconds:.1f} s of {pod.grace}")
+
+        store.wake()
+        pod, client = started(cluster)
+        stored(client)
+        pod.kill()
+        cluster.lose("data-orders-0")
+        pod, client = started(cluster)
+        expect("the last write", client("GET", "last"), "word")
+        expect("the write of the hook", client("GET", "stopping"), "yes")
+        pod.kill()
+
+
+def hanging_store_and_lost_spool(machine):
+    """A pod that goes takes an emptyDir with it: what was in the spool is a gap, which the next start notes, and the
+    volume has the data."""
+    with bucket.Bucket() as store:
+        cluster = machine.cluster("hanging_store_and_lost_spool", into_bucket)
+        pod, client, _ = filled(cluster)
+        store.hang()
+        client("SET", "last", "word")
+        expect("killed", pod.terminate().killed, [])
+
+        # It still hangs: the server starts all the same, and the pod ends when it is told to.
+        pod, client = started(cluster)
+        expect("the restore's log", restore_log(pod), lambda log: "no answer within 2" in log)
+        expect("the last write", client("GET", "last"), "word")
+        ending = pod.terminate()
+        expect("killed", ending.killed, [])
+        print(f"ended after {ending.seconds:.1f} s of {pod.grace}")
+
+        store.wake()
+        pod, client = started(cluster)
+        client("DEL", "stopping")
+        stored(client)
+        timeline = json.loads(keyrewind(pod, "timeline", "-o", "json").stdout)
+        expect("gaps", [gap["reason"] for gap in timeline["gaps"]], lambda gaps: len(gaps) == 1 and "any more" in gaps[0])
+        expect("the agent's log", pod.container("keyrewind").log(), lambda log: "gap in the log" in log)
+        digest = client.digest()
+        pod.kill()
+        cluster.lose("data-orders-0")
+        pod, client = started(cluster)
+        expect("digest", client.digest(), digest)
+        pod.kill()
+
+
 def secret_missing(machine):
     cluster = machine.cluster("secret_missing", lambda documents: documents.remove(
         next(document for document in documents if document["kind"] == "Secret")))
@@ -803,6 +888,7 @@ class server_in:
 
 TESTS = [image, plain_manifests, example_for_valkey_helm, first_boot, restart_with_data, lost_volume, lost_backups,
          store_down_at_boot, restore_request, request_fails, killed_restore, other_ordinal, live_primary, grace_period,
+         hanging_store, hanging_store_and_lost_spool,
          secret_missing, read_only_volume, wrong_uid, full_volume, changed_config, lost_bucket,
          damaged_backup, lost_key]
 
