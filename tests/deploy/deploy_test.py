@@ -6,17 +6,21 @@
 Needs KEYREWIND_TOOLS, the folder that tests/support/install-deploy-tools.sh fills, and KEYREWIND_PROGRAM. Without the
 tools it ends with 77, which ctest counts as skipped; with KEYREWIND_REQUIRE_SERVERS=1 or CI=true it fails.
 """
+import functools
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import unittest
 
 import yaml
 
+from documents import commands_of, containers_of_kubectl, dotted_names_of, has_name, helm_values_of, variables_of
 from manifest_schemas import Schemas
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -504,6 +508,97 @@ class Manifests(Case):
                 target.update(what)
                 with self.assertRaises(AssertionError):
                     self.assert_valid([broken])
+
+
+DOCUMENTS = [ROOT / "README.md", DEPLOY / "RUNBOOK.md", DEPLOY / "kustomize" / "README.md", CHART / "README.md",
+             CHART / "values.yaml", CHART / "templates" / "NOTES.txt", *sorted(DEPLOY.glob("prometheus/runbooks/*.md")),
+             *sorted(CHART.glob("examples/**/*.yaml"))]
+OTHERS = {"config.content"}  # A value of CloudPirates' chart.
+# A word that stands for another, the id of a backup, and what some commands take.
+PLACEHOLDER = r"[A-Z]+(-ID)?|latest|bash|zsh|fish|-|\d{8}T\d{6}Z-[0-9a-f]{6}"
+
+
+class Documents(Case):
+    """What a reader types and sets as the documents say is there."""
+
+    @functools.cache
+    def help_of(self, *command):
+        outcome = run(PROGRAM, *command, "--help")
+        return outcome.stdout if outcome.returncode == 0 else ""
+
+    def assert_call(self, arguments):
+        """The program has the command and its options, and no word is left over."""
+        words, command = list(arguments), []
+        for option in [word for word in words if word in ("-c", "-o")]:
+            at = words.index(option)
+            del words[at:at + 2]
+        while words and re.search(rf"(?m)^  {re.escape(words[0])} ", self.help_of(*command).partition("ommands:\n")[2]):
+            command.append(words.pop(0))
+        self.assertTrue(command, "there is no such command")
+        known = {name: value for names, value in re.findall(r"(?m)^  (-[-\w,]+)( [A-Z]{2,})?", self.help_of(*command))
+                 for name in names.split(",")}
+        while words:
+            word = words.pop(0)
+            if not word.startswith("-"):
+                self.assertRegex(word, rf"^({PLACEHOLDER})$")
+                continue
+            name, _, value = word.partition("=")
+            self.assertIn(name, known)
+            if known[name] and not value:
+                self.assertTrue(words, f"{name} lacks its value")
+                words.pop(0)
+
+    def test_every_command_is_one_of_the_program(self):
+        found = [(path, arguments) for path in DOCUMENTS for arguments in commands_of(path)]
+
+        self.assertGreater(len(found), 100)
+        for path, arguments in found:
+            with self.subTest(document=path.name, command=" ".join(arguments)):
+                self.assert_call(arguments)
+
+    def test_what_is_no_command_is_found(self):
+        for mistake in (["restore", "cancel"], ["restored"], ["list", "--al"], ["verify", "--level"], ["schedule", "stop", "NAME"]):
+            with self.subTest(mistake=mistake), self.assertRaises(AssertionError):
+                self.assert_call(mistake)
+
+    def test_every_value_and_option_that_is_named_is_there(self):
+        values = json.loads((CHART / "values.schema.json").read_text())
+        config = json.loads(run(PROGRAM, "config", "schema").stdout)
+        checked = 0
+        for path in DOCUMENTS:
+            for name in dotted_names_of(path):
+                first = name.split(".")[0]
+                if name not in OTHERS and (first in values["properties"] or first in config["properties"]):
+                    with self.subTest(document=path.name, name=name):
+                        self.assertTrue(has_name(values, name) or has_name(config, name.removeprefix("config.")))
+                        checked += 1
+            for name in variables_of(path):
+                with self.subTest(document=path.name, variable=name):
+                    self.assertTrue(name == "config_yaml" or has_name(config, name))
+        self.assertGreater(checked, 40)
+
+    def test_every_container_that_is_named_is_one_of_ours(self):
+        outcome = tool("kustomize", "build", DEPLOY / "kustomize" / "overlays" / "valkey")
+        ours = {container["name"] for _, pod in pod_specs(documents(outcome.stdout)) for container in containers_of(pod)}
+        found = [(path, name) for path in DOCUMENTS for name in containers_of_kubectl(path)]
+
+        self.assertGreater(len(found), 4)
+        for path, name in found:
+            with self.subTest(document=path.name):
+                self.assertIn(name, ours)
+
+    def test_chart_takes_every_command_that_installs_it(self):
+        found = [(path, arguments) for path in DOCUMENTS for arguments in helm_values_of(path)]
+
+        self.assertGreater(len(found), 5)
+        # What the chart's README shows in a file of its own.
+        shown = re.search(r"(?s)   ```yaml\n(.*?)   ```", (CHART / "README.md").read_text()).group(1)
+        self.write("values.yaml", textwrap.dedent(shown))
+        for path, arguments in found:
+            with self.subTest(document=path.name, arguments=arguments):
+                inside = [str(self.folder / word) if word == "values.yaml" else
+                          str(ROOT / word) if word.startswith("helm/") else word for word in arguments]
+                self.assert_valid(render(*inside))
 
 
 if __name__ == "__main__":
