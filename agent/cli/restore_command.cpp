@@ -10,6 +10,7 @@
 #include "restore/data_directory.h"
 #include "restore/moment.h"
 #include "restore/resolve.h"
+#include "restore/restore_mark.h"
 #include "restore/restore_plan.h"
 #include "restore/server_data.h"
 #include "restore/throwaway_server.h"
@@ -232,6 +233,42 @@ void carry_out_request(const Restore& run, const catalog::RestoreRequest& reques
   }
 }
 
+/// A pending request first, then the folder as it is.
+void restore_or_leave(const Restore& run, bool has_data) {
+  const RestoreArguments& arguments = run.arguments;
+  if (arguments.if_empty && !arguments.no_requests) {
+    const auto request =
+        find_pending_request(run.repository, arguments.target, has_data, run.invocation);
+    if (request) {
+      carry_out_request(run, *request);
+      return;
+    }
+  }
+  if (has_data) {
+    say_nothing_to_restore(run, fmt::format("{} holds a server's data", arguments.target),
+                           "data_present");
+    return;
+  }
+  if (const auto alive = arguments.unless_alive
+                             ? find_live_primary(run.repository.config(), run.invocation.stop)
+                             : std::nullopt) {
+    say_nothing_to_restore(
+        run, fmt::format("a primary with data is alive at {}, this server copies from it", *alive),
+        "alive");
+    return;
+  }
+  const auto resolved = resolve(run);
+  if (!resolved) {
+    say_nothing_to_restore(
+        run,
+        fmt::format("{} has never been backed up to {}", run.repository.config().source.name,
+                    run.repository.catalog().store().url()),
+        "no_backup");
+    return;
+  }
+  carry_out(run, *resolved, 0);
+}
+
 void run(const RestoreArguments& arguments, Invocation& invocation) {
   const Teller teller(invocation.global.json);
   if (arguments.target.empty()) {
@@ -252,36 +289,17 @@ void run(const RestoreArguments& arguments, Invocation& invocation) {
   }
   const bool has_data =
       arguments.if_empty && !restore::find_server_data(arguments.target, server_config).empty();
-  if (arguments.if_empty && !arguments.no_requests) {
-    const auto request = find_pending_request(repository, arguments.target, has_data, invocation);
-    if (request) {
-      carry_out_request(run, *request);
-      return;
+  const SystemClock clock;
+  const Timestamp started = clock.now();
+  try {
+    restore_or_leave(run, has_data);
+  } catch (const Error& error) {
+    if (arguments.if_empty && !has_data && !arguments.dry_run &&
+        error.kind() != ErrorKind::cancelled) {
+      restore::note_failed_restore(arguments.target, error.what(), started, clock);
     }
+    throw;
   }
-  if (has_data) {
-    say_nothing_to_restore(run, fmt::format("{} holds a server's data", arguments.target),
-                           "data_present");
-    return;
-  }
-  if (const auto alive = arguments.unless_alive
-                             ? find_live_primary(repository.config(), invocation.stop)
-                             : std::nullopt) {
-    say_nothing_to_restore(
-        run, fmt::format("a primary with data is alive at {}, this server copies from it", *alive),
-        "alive");
-    return;
-  }
-  const auto resolved = resolve(run);
-  if (!resolved) {
-    say_nothing_to_restore(
-        run,
-        fmt::format("{} has never been backed up to {}", repository.config().source.name,
-                    repository.catalog().store().url()),
-        "no_backup");
-    return;
-  }
-  carry_out(run, *resolved, 0);
 }
 
 void add_options(CLI::App& command, RestoreArguments& arguments) {

@@ -1,6 +1,8 @@
 #include "restore/restore_mark.h"
 
 #include "base/bytes.h"
+#include "base/error.h"
+#include "base/log.h"
 #include "io/file.h"
 
 #include <nlohmann/json.hpp>
@@ -40,6 +42,12 @@ RestoreMark mark_of(const nlohmann::json& fields, RestoreMark::State state) {
   return mark;
 }
 
+/// Whether the restore that began at `started` has left `mark`, or one before it something to go on
+/// from.
+bool stays(const RestoreMark& mark, Timestamp started) {
+  return !mark.finished || *mark.finished >= started;
+}
+
 }  // namespace
 
 std::optional<RestoreMark> read_restore_mark(const std::filesystem::path& folder) {
@@ -58,6 +66,33 @@ std::optional<RestoreMark> read_restore_mark(const std::filesystem::path& folder
     return state ? std::optional(mark_of(fields, *state)) : std::nullopt;
   } catch (const nlohmann::json::exception&) {
     return std::nullopt;
+  }
+}
+
+void note_failed_restore(const std::filesystem::path& folder, const std::string& error,
+                         Timestamp started, const Clock& clock) {
+  try {
+    const auto mark = read_restore_mark(folder);
+    std::error_code missing;
+    if ((mark && stays(*mark, started)) || !std::filesystem::is_directory(folder, missing)) {
+      return;
+    }
+    const Timestamp now = clock.now();
+    const nlohmann::ordered_json fields = {
+        {"kind", "keyrewind-restore"},
+        {"format", 1},
+        {"started", to_rfc3339(started)},
+        {"error", error},
+        {"finished", to_rfc3339(now)},
+        {"duration_seconds", static_cast<double>((now - started).count()) / 1000.0},
+        {"state", "failed"}};
+    io::AtomicFile file(folder / kRestoreMark, Side::here);
+    const std::string text =
+        fields.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    file.append(as_bytes(text));
+    file.commit(io::AtomicFile::IfExists::replace);
+  } catch (const Error& second) {
+    log::debug("restore mark not written", {{"error", second.what()}});
   }
 }
 

@@ -38,4 +38,11 @@ struct RestoreMark {
 /// Error(failed) if it cannot be read.
 std::optional<RestoreMark> read_restore_mark(const std::filesystem::path& folder);
 
+/// Leaves the mark `failed` in `folder`, whose restore began at `started` and ended with `error`
+/// before it could leave one itself: for the agent of a server that somebody starts there all the
+/// same. A mark that the restore has left stays. Where it cannot be written that is logged, since
+/// the error itself has said enough.
+void note_failed_restore(const std::filesystem::path& folder, const std::string& error,
+                         Timestamp started, const Clock& clock);
+
 }  // namespace keyrewind::restore

@@ -6,6 +6,7 @@ See pod.py for what is simulated, and how.
 """
 
 import argparse
+import http.client
 import json
 import os
 import shutil
@@ -249,29 +250,59 @@ def init_failure(pod):
     raise AssertionError("the pod started")
 
 
+def metrics():
+    connection = http.client.HTTPConnection("127.0.0.1", 8379, timeout=10)
+    connection.request("GET", "/metrics")
+    return connection.getresponse().read().decode()
+
+
+def take_store_down(cluster):
+    """Gives the configuration as it was before."""
+    config = cluster.files_of("ConfigMap", "keyrewind")["config.yaml"].decode()
+    down = config.replace('{url: "file:///backups"}',
+                          '{url: "s3://backups/prod", retry_time: 1s, s3: {endpoint: "http://127.0.0.1:9", '
+                          'region: eu-central-1, access_key_id: key, secret_access_key_file: /run/secrets/valkey/backup}}')
+    cluster.change("ConfigMap", "keyrewind", "config.yaml", down)
+    return config
+
+
 def store_down_at_boot(machine):
     """No volume and no store: the pod stays in Init, says why, and comes up when the store does."""
     cluster = machine.cluster("store_down_at_boot")
     pod, _, digest = filled(cluster)
     pod.kill()
     cluster.lose("data-orders-0")
-    config = cluster.files_of("ConfigMap", "keyrewind")["config.yaml"].decode()
-    down = config.replace('{url: "file:///backups"}',
-                          '{url: "s3://backups/prod", retry_time: 1s, s3: {endpoint: "http://127.0.0.1:9", '
-                          'region: eu-central-1, access_key_id: key, secret_access_key_file: /run/secrets/valkey/backup}}')
-    cluster.change("ConfigMap", "keyrewind", "config.yaml", down)
+    config = take_store_down(cluster)
     pod = Pod(cluster)
 
     for _ in range(2):
         failure = init_failure(pod)
         expect("status", failure.status, 5)
         expect("message", failure.message[0], lambda text: "127.0.0.1" in text and "keyrewind: " in text)
-    expect("data", os.listdir(cluster.claim("data-orders-0")), lambda names: not [n for n in names if n[0] != "."])
+    data = cluster.claim("data-orders-0")
+    expect("data", os.listdir(data), lambda names: not [n for n in names if n[0] != "."])
+    expect("mark", mark_of(data), "failed")
 
     cluster.change("ConfigMap", "keyrewind", "config.yaml", config)
     pod.sync()
     pod.start()
     expect("digest", Client().digest(), digest)
+    expect("mark", mark_of(cluster.claim("data-orders-0")), "done")
+    pod.kill()
+
+
+def restore_taken_out(machine):
+    """Somebody removes the restore container that failed, so that the server starts empty: the agent tells of it."""
+    cluster = machine.cluster("restore_taken_out")
+    take_store_down(cluster)
+    expect("status", init_failure(Pod(cluster)).status, 5)
+
+    spec = spec_of(cluster.documents)
+    spec["initContainers"] = [container for container in spec["initContainers"] if container["name"] != "restore"]
+    pod, client = started(cluster)
+
+    expect("keys", client("DBSIZE"), 0)
+    wait_until("the failed restore is told", lambda: 'keyrewind_restore_last_success{source="orders"} 0' in metrics())
     pod.kill()
 
 
@@ -887,7 +918,7 @@ class server_in:
 
 
 TESTS = [image, plain_manifests, example_for_valkey_helm, first_boot, restart_with_data, lost_volume, lost_backups,
-         store_down_at_boot, restore_request, request_fails, killed_restore, other_ordinal, live_primary, grace_period,
+         store_down_at_boot, restore_taken_out, restore_request, request_fails, killed_restore, other_ordinal, live_primary, grace_period,
          hanging_store, hanging_store_and_lost_spool,
          secret_missing, read_only_volume, wrong_uid, full_volume, changed_config, lost_bucket,
          damaged_backup, lost_key]

@@ -1,10 +1,12 @@
 #include "restore/restore_mark.h"
 
+#include "support/manual_clock.h"
 #include "support/temp_dir.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -20,7 +22,9 @@ class RestoreMarkTest : public testing::Test {
     return read_restore_mark(folder_.path());
   }
 
+  const Timestamp started_ = *from_rfc3339("2026-11-20T13:02:21Z");
   const test::TempDir folder_;
+  test::ManualClock clock_{started_};
 };
 
 TEST_F(RestoreMarkTest, SaysHowTheLastRestoreWent) {
@@ -46,6 +50,44 @@ TEST_F(RestoreMarkTest, IsNothingWhereThereIsNoneOrSomethingElse) {
     SCOPED_TRACE(content);
     EXPECT_EQ(read(content), std::nullopt);
   }
+}
+
+TEST_F(RestoreMarkTest, IsLeftByARestoreThatFailedBeforeItHadOne) {
+  clock_.advance(std::chrono::milliseconds(1500));
+  note_failed_restore(folder_.path(), "store \xff is down", started_, clock_);
+
+  const auto mark = read_restore_mark(folder_.path());
+  ASSERT_TRUE(mark);
+  EXPECT_EQ(mark->state, RestoreMark::State::failed);
+  EXPECT_EQ(mark->error, "store \uFFFD is down");
+  EXPECT_EQ(mark->started, started_);
+  EXPECT_EQ(mark->seconds, 1.5);
+
+  note_failed_restore(folder_ / "missing", "store is down", started_, clock_);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "missing"));
+}
+
+TEST_F(RestoreMarkTest, OfTheRestoreItselfStays) {
+  for (const char* content :
+       {R"({"state": "running", "backup": "b1"})", R"({"state": "interrupted", "backup": "b1"})",
+        R"({"state": "failed", "backup": "b1", "finished": "2026-11-20T13:02:21.000Z"})"}) {
+    SCOPED_TRACE(content);
+    read(content);
+    note_failed_restore(folder_.path(), "store is down", started_, clock_);
+    EXPECT_EQ(read_restore_mark(folder_.path())->backup, "b1");
+  }
+}
+
+TEST_F(RestoreMarkTest, OfAnEarlierRestoreGivesWay) {
+  read(R"({"state": "done", "backup": "b1", "finished": "2026-11-20T13:00:00.000Z"})");
+  note_failed_restore(folder_.path(), "store is down", started_, clock_);
+
+  EXPECT_EQ(read_restore_mark(folder_.path())->state, RestoreMark::State::failed);
+}
+
+TEST_F(RestoreMarkTest, IsNoFurtherFailureWhereItCannotBeWritten) {
+  std::filesystem::create_directory(folder_ / kRestoreMark);
+  note_failed_restore(folder_.path(), "store is down", started_, clock_);
 }
 
 }  // namespace
