@@ -220,6 +220,12 @@ class Container:
     def exit_code(self):
         return self.process.poll()
 
+    def termination_message(self):
+        """What the pod's status says of the end: the log's, where the policy is so and it failed."""
+        if self.spec.get("terminationMessagePolicy") != "FallbackToLogsOnError" or self.exit_code() in (None, 0):
+            return ""
+        return "\n".join(self.log().splitlines()[-80:])[-2048:]
+
     def probe(self, name):
         """Whether a probe succeeds now; one that is not there always does."""
         probe = self.spec.get(name)
@@ -528,7 +534,7 @@ class InitFailed(Exception):
     def __init__(self, container):
         self.container = container
         self.status = container.exit_code()
-        self.message = container.log().strip().splitlines()[-1:] or [""]
+        self.message = container.termination_message().splitlines()[-1:] or [""]
         super().__init__(f"{container.name} ended with {self.status}: {self.message[0]}")
 
 

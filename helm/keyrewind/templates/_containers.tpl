@@ -33,12 +33,13 @@ runAsGroup: {{ $target.group }}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{/* Fills an empty data volume before the server starts. */}}
+{{/* Fills an empty data volume before the server starts. What it says when it fails stands in the pod's status, too. */}}
 {{- define "keyrewind.restoreContainer" -}}
 {{- $target := include "keyrewind.target" . | fromYaml -}}
 name: keyrewind-restore
 image: {{ include (ternary "keyrewind.drillImage" "keyrewind.image" .Values.restore.onStart.withServer) . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
+terminationMessagePolicy: FallbackToLogsOnError
 args:
   {{- include "keyrewind.restoreArgs" . | nindent 2 }}
 env:
@@ -76,6 +77,7 @@ restartPolicy: Always
 {{- with .root }}
 image: {{ include "keyrewind.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
+terminationMessagePolicy: FallbackToLogsOnError
 args: [agent]
 env:
   - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}

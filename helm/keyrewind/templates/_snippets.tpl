@@ -133,6 +133,7 @@ spec:
     - name: keyrewind
       image: {{ include "keyrewind.image" . }}
       imagePullPolicy: {{ .Values.image.pullPolicy }}
+      terminationMessagePolicy: FallbackToLogsOnError
       args: [agent]
       env:
         - {name: SHARD, valueFrom: {fieldRef: {fieldPath: "metadata.labels['valkey.io/shard-index']"}}}
