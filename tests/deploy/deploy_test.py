@@ -274,6 +274,8 @@ class BadValues(Case):
              ["target.runAsUser and target.runAsGroup are required"]),
             (self.BASE, {"networkPolicy": {"enabled": True}}, ["networkPolicy.serverIngress is required"]),
             (self.BASE, {"restore": {"job": {"enabled": True}}}, ["restore.job.claim is required"]),
+            (self.BASE, {"drill": {"enabled": True}, "config": {"source": {"name": "orders-${SHARD}"}}},
+             ["drill read one source", "orders-0"]),
             (self.BASE, {"workloadIdentity": {"provider": "aws"}}, ["workloadIdentity.roleArn is required"]),
             (self.BASE, {"workloadIdentity": {"provider": "ibm"}}, ["provider"]),
             (self.BASE, {"target": {"chart": "ot-redis"}, "http": {"tokenSecret": "token"}},

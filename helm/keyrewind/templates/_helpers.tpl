@@ -234,6 +234,10 @@ azure.workload.identity/client-id: {{ .clientId | quote }}
 {{- with include "keyrewind.s3Secret" .root }}
 - name: KEYREWIND_REPOSITORY__S3__ACCESS_KEY_ID
   valueFrom: {secretKeyRef: {name: {{ . }}, key: {{ $.root.Values.s3.accessKeyIdKey }}}}
+{{- if include "keyrewind.envOnly" $.root }}
+# The configuration, made for pods without our volumes, does not say it.
+- {name: KEYREWIND_REPOSITORY__S3__SECRET_ACCESS_KEY_FILE, value: /run/secrets/keyrewind/s3-secret-access-key}
+{{- end }}
 {{- end }}
 {{- if and .identity (include "keyrewind.identitySecret" .root) }}
 - {name: KEYREWIND_ENCRYPTION__IDENTITY_FILE, value: /run/secrets/keyrewind-identity/identity}

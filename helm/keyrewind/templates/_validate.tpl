@@ -45,6 +45,9 @@
 {{- if and (eq .Values.mode "sidecar") .Values.networkPolicy.enabled (not .Values.networkPolicy.serverIngress) -}}
 {{- fail "networkPolicy.serverIngress is required with mode sidecar: the policy closes the server's ports for all whom it does not name; one empty rule, [{}], keeps them open" -}}
 {{- end -}}
+{{- if and (or .Values.restore.job.enabled .Values.drill.enabled) (contains "${" (dig "source" "name" "" $config)) -}}
+{{- fail "restore.job and drill read one source, and config.source.name is filled in by each pod: give them a release of their own, with the name in full, such as orders-0" -}}
+{{- end -}}
 {{- if and .Values.restore.job.enabled (not .Values.restore.job.claim) -}}
 {{- fail "restore.job.claim is required: the PersistentVolumeClaim to restore into" -}}
 {{- end -}}
