@@ -108,14 +108,22 @@ class Cluster:
         return None
 
     def workload(self):
-        kinds = ("StatefulSet", "Deployment", "Pod")
-        return next(document for document in self.documents if document["kind"] in kinds)
+        return next(document for document in self.documents if document["kind"] in ("StatefulSet", "Deployment", "Pod"))
+
+    def one(self, kind):
+        """The only object of its kind."""
+        found, = (document for document in self.documents if document["kind"] == kind)
+        return found
 
     def claim(self, name):
         """The folder of a persistent volume."""
         path = os.path.join(self.claims, name)
         os.makedirs(path, exist_ok=True)
         return path
+
+    def share(self, other, name):
+        """Makes a persistent volume of another cluster one of this, as if they were one."""
+        os.symlink(other.claim(name), os.path.join(self.claims, name))
 
     def lose(self, name):
         """Loses a persistent volume with all it holds."""
@@ -283,13 +291,15 @@ class Pod:
 
     all = []
 
-    def __init__(self, cluster, ordinal=0):
+    def __init__(self, cluster, ordinal=0, workload=None):
         Pod.all.append(self)
         self.cluster = cluster
         cluster.pods += 1
         self.folder = os.path.join(cluster.folder, f"pod.{cluster.pods}")
         os.makedirs(self.folder)
-        workload = cluster.workload()
+        workload = workload or cluster.workload()
+        if workload["kind"] == "CronJob":
+            workload = {"kind": "Job", "metadata": workload["metadata"], "spec": workload["spec"]["jobTemplate"]["spec"]}
         self.kind = workload["kind"]
         self.name = workload["metadata"]["name"]
         template = workload["spec"]["template"] if self.kind != "Pod" else workload
@@ -455,6 +465,13 @@ class Pod:
     def ready(self):
         return all(container.running() and container.probe("readinessProbe")
                    for container in [*self.main, *self.sidecars()])
+
+    def run(self):
+        """Runs a pod that comes to an end by itself, as those of jobs do, and gives its container."""
+        container, = self.main
+        container.start()
+        wait_until(f"{container.name} ends", lambda: not container.running())
+        return container
 
     def sidecars(self):
         return [container for container in self.init if container.sidecar]

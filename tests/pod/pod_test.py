@@ -18,11 +18,12 @@ import tempfile
 import yaml
 
 import bucket
+import vendors
 from pod import Cluster, Image, InitFailed, MountError, Pod, enter_sandbox, load, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
-SERVER = "8.1"
+SERVERS = {"valkey": "8.1", "redis": "8.0"}
 
 
 class Machine:
@@ -38,13 +39,20 @@ class Machine:
         self.bin = os.path.join(folder, "server-bin")
         self.servers = os.path.dirname(os.path.realpath(servers))
         os.makedirs(self.bin)
-        for name in ("valkey-server", "valkey-cli"):
-            path = os.path.join(self.bin, name)
-            with open(path, "w") as file:
-                file.write(f'#!/bin/sh\nexec {os.path.realpath(servers)}/{name}-{SERVER} "$@"\n')
-            os.chmod(path, 0o755)
+        self.program = program
+        for product, version in SERVERS.items():
+            for name in (f"{product}-server", f"{product}-cli"):
+                path = os.path.join(self.bin, name)
+                with open(path, "w") as file:
+                    file.write(f'#!/bin/sh\nexec {os.path.realpath(servers)}/{name}-{version} "$@"\n')
+                os.chmod(path, 0o755)
 
     def image(self, name):
+        if name.endswith("-drill"):
+            image = self.image("server")
+            image.folders.append((self.program, "/keyrewind"))
+            image.entrypoint = ["/keyrewind"]
+            return image
         if "keyrewind" in name:
             return Image(tree=self.tree, entrypoint=["/usr/bin/keyrewind"], default=["agent"], user=65532,
                          serves_http=self.serves_http)
@@ -66,9 +74,11 @@ class Machine:
 class Client:
     """Commands for the server of the pod."""
 
-    def __init__(self):
+    def __init__(self, password=None):
         self.socket = wait_until("the server listens", self.connect)
         self.file = self.socket.makefile("rb")
+        if password:
+            self("AUTH", password)
         wait_until("the server has loaded its data", lambda: "loading:0" in self("INFO", "persistence"))
 
     @staticmethod
@@ -123,10 +133,10 @@ def keyrewind(pod, *words):
     return run
 
 
-def started(cluster):
+def started(cluster, password=None):
     pod = Pod(cluster)
     pod.start()
-    client = Client()
+    client = Client(password)
     wait_until("the pod is ready", pod.ready)
     return pod, client
 
@@ -136,12 +146,13 @@ def stored(client):
 
 
 def restore_log(pod):
-    return pod.container("restore").log()
+    """What the container says that restores, whatever a chart calls it."""
+    return next(each.log() for each in pod.init if each.spec.get("args", [])[:1] == ["restore"])
 
 
-def filled(cluster, keys=2000):
+def filled(cluster, keys=2000, password=None):
     """A pod with data, all of which is in the repository, and that data's digest."""
-    pod, client = started(cluster)
+    pod, client = started(cluster, password)
     client.fill(keys)
     client("WAITAOF", 1, 0, 0)
     stored(client)
@@ -737,53 +748,175 @@ def plain_manifests(machine):
     pod.kill()
 
 
-def comes_back(cluster, claim):
-    """Fills the pod's server, loses its volume, and expects the last acknowledged write behind a new start."""
-    pod, client, _ = filled(cluster)
+def comes_back(cluster, claim, password=None, outlives=True):
+    """Fills the pod's server, loses its volume, and expects the last acknowledged write behind a new start. `outlives` says
+    whether the agent ends after the server, as a native sidecar does."""
+    pod, client, _ = filled(cluster, password=password)
     client("SET", "last", "acknowledged")
     stored(client)
     digest = client.digest()
     ending = pod.terminate()
-    expect("the last to end", ending.order[-1], "keyrewind")
     expect("killed", ending.killed, [])
+    if outlives:
+        expect("the last to end", ending.order[-1], "keyrewind")
     cluster.lose(claim)
 
-    pod, client = started(cluster)
+    pod, client = started(cluster, password)
 
-    expect("the restore's log", pod.container("keyrewind-restore").log(), lambda log: "restored" in log)
+    expect("the restore's log", restore_log(pod), lambda log: "restored" in log)
     expect("the last write", client("GET", "last"), "acknowledged")
     expect("digest", client.digest(), digest)
     pod.kill()
 
+    # With data in place it has nothing to do, whatever else a chart has put beside it.
+    pod, client = started(cluster, password)
+    expect("the restore's log", restore_log(pod), lambda log: "nothing to restore" in log)
+    pod.kill()
+
 
 def example_for_valkey_helm(machine):
-    """The containers, volumes and rights of the example, in the pod that valkey-helm makes of them."""
-    with open(os.path.join(SOURCE, "helm/keyrewind/examples/valkey-helm.yaml")) as file:
-        example = yaml.safe_load(file)
-    rights = example["auth"]["aclUsers"]["backup"]["permissions"]
-    # That chart's own init container puts the configuration beside the data, before any of ours.
-    own = {"name": "valkey-init", "image": "valkey", "volumeMounts": [
-               {"name": "valkey-data", "mountPath": "/data"}, {"name": "valkey-config", "mountPath": "/chart"}],
-           "command": ["sh", "-c", "mkdir -p /data/conf && cp /chart/valkey.conf /data/conf/valkey.conf"]}
-    server = {"name": "valkey", "image": "valkey", "command": ["valkey-server", "/data/conf/valkey.conf"],
-              "volumeMounts": [{"name": "valkey-data", "mountPath": "/data"}]}
-    documents = [
-        {"kind": "ConfigMap", "metadata": {"name": "keyrewind"}, "data": {"config.yaml": yaml.safe_dump({
-            "version": 1, "log": {"spool": {"dir": "/var/lib/keyrewind/spool"}},
-            "source": {"name": "orders", "address": "valkey://127.0.0.1:6379", "username": "backup",
-                       "password_file": "/run/secrets/keyrewind/password"}})}},
-        {"kind": "ConfigMap", "metadata": {"name": "valkey-config"}, "data": {"valkey.conf": (
-            example["valkeyConfig"] + f"dir /data\nuser default on nopass ~* &* +@all\nuser backup on >secret {rights}\n")}},
-        {"kind": "Secret", "metadata": {"name": "valkey-users"}, "stringData": {"backup": "secret"}},
-        {"kind": "StatefulSet", "metadata": {"name": "valkey"}, "spec": {
-            "template": {"spec": {
-                "terminationGracePeriodSeconds": 30,  # That chart has no value for it.
-                "securityContext": {"runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000},
-                "initContainers": [own] + example["extraInitContainers"], "containers": [server],
-                "volumes": [{"name": "valkey-config", "configMap": {"name": "valkey-config"}}] + example["extraVolumes"]}},
-            "volumeClaimTemplates": [{"metadata": {"name": "valkey-data"}}]}}]
+    with bucket.Bucket():
+        comes_back(machine.cluster("example_for_valkey_helm", documents=vendors.valkey_helm()), "valkey-data-valkey-0")
 
-    comes_back(machine.cluster("example_for_valkey_helm", into_a_folder, documents), "valkey-data-valkey-0")
+
+def example_for_bitnami_valkey(machine):
+    """Encrypted: the init container has the identity, the agent has not."""
+    text = subprocess.run(["age-keygen"], check=True, capture_output=True, text=True).stdout
+    recipient = next(line.split()[-1] for line in text.splitlines() if line.startswith("# public key: "))
+    documents = vendors.bitnami("valkey", "primary", (recipient, text))
+    with bucket.Bucket():
+        comes_back(machine.cluster("example_for_bitnami_valkey", documents=documents), "valkey-data-valkey-primary-0",
+                   vendors.PASSWORD)
+
+
+def example_for_bitnami_redis(machine):
+    with bucket.Bucket():
+        comes_back(machine.cluster("example_for_bitnami_redis", documents=vendors.bitnami("redis", "master")),
+                   "redis-data-redis-master-0", vendors.PASSWORD)
+
+
+def example_for_ot_redis(machine):
+    with bucket.Bucket():
+        comes_back(machine.cluster("example_for_ot_redis", documents=vendors.ot_redis()), "redis-redis-0", vendors.PASSWORD,
+                   outlives=False)
+
+
+def example_for_cloudpirates(machine):
+    with bucket.Bucket():
+        documents = vendors.cloudpirates(os.path.join(machine.folder, "kustomize"))
+        comes_back(machine.cluster("example_for_cloudpirates", documents=documents), "data-valkey-0", vendors.PASSWORD)
+
+
+def followed(pod, client):
+    """Waits until the repository has what the server had when it was asked; not by WAITAOF, since the agent may read
+    elsewhere."""
+    info = dict(line.split(":", 1) for line in client("INFO", "replication").splitlines() if ":" in line)
+
+    def is_there():
+        timeline = keyrewind(pod, "timeline", "-o", "json")
+        windows = json.loads(timeline.stdout)["windows"] if timeline.returncode == 0 else []
+        return any(window["lineage"] == info["master_replid"] and window["until_offset"] >= int(info["master_repl_offset"])
+                   for window in windows)
+    wait_until("the repository has the last write", is_there)
+
+
+def example_for_redis_ha(machine):
+    """The agent in the first pod reads a replica, which Sentinel names; with all pods lost, the first one restores."""
+    cluster = machine.cluster("example_for_redis_ha", documents=vendors.redis_ha())
+    others = machine.cluster("example_for_redis_ha.others", documents=vendors.redis_ha_replica())
+    with bucket.Bucket():
+        pod = Pod(cluster)
+        pod.start()
+        replica = Pod(others)
+        replica.start()
+        client = Client(vendors.PASSWORD)
+        wait_until("the replica follows", lambda: "state=online" in client("INFO", "replication"))
+        client.fill(2000)
+        client("SET", "last", "word")
+        followed(pod, client)
+        status = keyrewind(pod, "status").stdout
+        expect("where the log is read", status, lambda text: f"attached to {vendors.REPLICA}:6379" in text)
+        digest = client.digest()
+        ending = pod.terminate()
+        expect("the last to end", (ending.order[-1], ending.killed), ("keyrewind", []))
+        replica.kill()
+        cluster.lose("data-redis-redis-ha-server-0")
+        others.lose("data-replica-0")
+
+        pod = Pod(cluster)
+        pod.start()
+        client = Client(vendors.PASSWORD)
+
+        expect("the restore's log", restore_log(pod), lambda log: "restored" in log)
+        expect("digest", client.digest(), digest)
+        pod.kill()
+
+
+def example_for_valkey_operator(machine):
+    """Nothing restores before that operator's servers: a job fills the claim of the shard's pod."""
+    cluster = machine.cluster("example_for_valkey_operator", documents=vendors.valkey_operator())
+    with bucket.Bucket():
+        pod = Pod(cluster)
+        pod.start()
+        client = Client()
+        client("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        wait_until("the cluster is whole", lambda: "cluster_state:ok" in client("CLUSTER", "INFO"))
+        for number in range(500):
+            client("SET", f"key:{number}", f"value {number}")
+        followed(pod, client)
+        expect("source", json.loads(keyrewind(pod, "timeline", "-o", "json").stdout)["source"], "orders-0")
+        digest = client.digest()
+        pod.kill()
+        cluster.lose("data-valkey-orders-0-0")
+
+        jobs = machine.cluster("example_for_valkey_operator.jobs", documents=vendors.valkey_operator_restore())
+        jobs.share(cluster, "data-valkey-orders-0-0")
+        restore = Pod(jobs, workload=jobs.one("Job")).run()
+        expect(f"restore: {restore.log()}", restore.exit_code(), 0)
+        pod = Pod(cluster)
+        pod.start()
+        expect("digest", Client().digest(), digest)
+        pod.kill()
+
+
+def example_for_standalone(machine):
+    """A release of its own beside somebody's server: it follows it over the network, ends in time, goes on where it ended;
+    its jobs drill, and bring the server's volume back."""
+    cluster = machine.cluster("example_for_standalone", documents=vendors.standalone())
+    servers = machine.cluster("example_for_standalone.servers", documents=vendors.redis_server())
+    with bucket.Bucket():
+        server = Pod(servers)
+        server.start()
+        agent = Pod(cluster, workload=cluster.one("Deployment"))
+        agent.start()
+        wait_until("the agent is ready", agent.ready)
+        client = Client()
+        client.fill(2000)
+        stored(client)
+        expect("killed", agent.terminate().killed, [])
+
+        client("SET", "meanwhile", "nobody looked")
+        agent = Pod(cluster, workload=cluster.one("Deployment"))
+        agent.start()
+        stored(client)
+        windows = json.loads(keyrewind(agent, "timeline", "-o", "json").stdout)["windows"]
+        expect("lineages", len(windows), 1)
+        digest = client.digest()
+
+        drill = Pod(cluster, workload=cluster.one("CronJob")).run()
+        expect(f"drill: {drill.log()}", drill.exit_code(), 0)
+
+        server.kill()
+        servers.lose("data-redis-0")
+        cluster.share(servers, "data-redis-0")
+        restore = Pod(cluster, workload=cluster.one("Job")).run()
+        expect(f"restore: {restore.log()}", restore.exit_code(), 0)
+        again = Pod(cluster, workload=cluster.one("Job")).run()
+        expect("status of another restore", (again.exit_code(), again.termination_message()),
+               lambda found: found[0] == 7 and "holds a server's data" in found[1])
+        server = Pod(servers)
+        server.start()
+        expect("digest", Client().digest(), digest)
 
 
 def with_copy(documents):
@@ -917,7 +1050,9 @@ class server_in:
         self.process.wait()
 
 
-TESTS = [image, plain_manifests, example_for_valkey_helm, first_boot, restart_with_data, lost_volume, lost_backups,
+TESTS = [image, plain_manifests, example_for_valkey_helm, example_for_bitnami_valkey, example_for_bitnami_redis,
+         example_for_redis_ha, example_for_ot_redis, example_for_cloudpirates, example_for_valkey_operator,
+         example_for_standalone, first_boot, restart_with_data, lost_volume, lost_backups,
          store_down_at_boot, restore_taken_out, restore_request, request_fails, killed_restore, other_ordinal, live_primary, grace_period,
          hanging_store, hanging_store_and_lost_spool,
          secret_missing, read_only_volume, wrong_uid, full_volume, changed_config, lost_bucket,
@@ -930,8 +1065,12 @@ def main():
     parser.add_argument("--servers", required=True)
     parser.add_argument("tests", nargs="*")
     arguments = parser.parse_args()
-    if not os.path.exists(f"{arguments.servers}/valkey-server-{SERVER}"):
-        print(f"SKIPPED: valkey-server-{SERVER} is not on this machine; run tests/support/fetch-servers.sh")
+    missing = [f"{product}-server-{version} (tests/support/fetch-servers.sh)" for product, version in SERVERS.items()
+               if not os.path.exists(f"{arguments.servers}/{product}-server-{version}")]
+    if not vendors.have_tools() and any(name.startswith("example_for_") for name in arguments.tests):
+        missing.append("helm and kustomize (tests/support/install-deploy-tools.sh)")
+    if missing:
+        print(f"SKIPPED: not on this machine: {', '.join(missing)}")
         sys.exit(1 if os.environ.get("KEYREWIND_REQUIRE_SERVERS") == "1" else 77)
     enter_sandbox()
     failed = []
