@@ -25,20 +25,23 @@ say() { echo "fill.sh: $*" >&2; }
 mkdir -p "$tree"
 [ -z "$(ls -A "$tree")" ] || { say "$tree is not empty"; exit 1; }
 
-# A library is copied to where the loader finds it, with the licence of its package.
+# A library is copied to where the loader finds it, with the licence of its package. Packages are asked for once: Debian
+# takes a while to answer.
 add_libraries() {
-  local listing file package
+  local listing file package files=()
   listing=$(ldd "$1")
   if grep -q 'not found' <<<"$listing"; then
     say "$1 misses libraries:" && grep 'not found' <<<"$listing" >&2
     exit 1
   fi
-  grep -o '/[^ ]*' <<<"$listing" | sort -u | while read -r file; do
+  while read -r file; do
     [ -e "$tree$file" ] && continue
     install -D -m 755 "$(readlink -f "$file")" "$tree$file"
-    package=$(dpkg-query -S "$(readlink -f "$file")" 2>/dev/null | head -n 1 | cut -d : -f 1) || true
-    [ -z "$package" ] || add_licence "$package"
-  done
+    files+=("$(readlink -f "$file")")
+  done < <(grep -o '/[^ ]*' <<<"$listing" | sort -u)
+  while read -r package; do
+    add_licence "$package"
+  done < <(dpkg-query -S "${files[@]}" 2>/dev/null | cut -d : -f 1 | sort -u)
 }
 
 add_licence() {
