@@ -658,9 +658,10 @@ def wrong_uid(machine):
 
 
 def full_volume(machine):
-    """A volume that is too small for the data says so before anything is written."""
+    """A volume that is too small for the data says so before anything is written; one that gets full in spite of that
+    check has nothing half, and the restore goes on when there is room."""
     cluster = machine.cluster("full_volume")
-    pod, client, _ = filled(cluster)
+    pod, client, digest = filled(cluster)
     pod.kill()
     cluster.lose("data-orders-0")
     data = cluster.claim("data-orders-0")
@@ -670,8 +671,21 @@ def full_volume(machine):
         expect("status", failure.status, 8)
         expect("message", failure.message[0], lambda text: "are needed; free some space" in text)
         expect("files", [name for name in os.listdir(data) if not name.startswith(".")], [])
+
+        # Room for bytes, but none for files.
+        subprocess.run(["mount", "-o", "remount,size=64m,nr_inodes=4", data], check=True)
+        pod = Pod(cluster)
+        failure = init_failure(pod)
+        expect("status", failure.status, 1)
+        expect("message", failure.message[0], lambda text: "No space left on device; free some space" in text)
+        expect("files", [name for name in os.listdir(data) if not name.startswith(".")], [])
+
+        subprocess.run(["mount", "-o", "remount,nr_inodes=1000", data], check=True)
+        pod.start()
+        expect("digest", Client().digest(), digest)
+        pod.kill()
     finally:
-        subprocess.run(["umount", data], check=True)
+        subprocess.run(["umount", "--lazy", data], check=True)
 
 
 def changed_config(machine):
@@ -683,9 +697,10 @@ def changed_config(machine):
 
     cluster.change("ConfigMap", "keyrewind", "config.yaml", config.replace("segment_max_age", "segment_max_agge"))
     pod.sync()
-    agent.signal(1)
+    # By itself: nobody sends signals into a pod.
     wait_until("the agent has said so", lambda: "configuration not reloaded; the old one stays" in agent.log())
     expect("the hint", agent.log(), lambda log: "segment_max_age" in log)
+    expect("what monitoring is told", metrics(), lambda text: "keyrewind_config_last_reload_successful 0" in text)
     client("SET", "still", "stored")
     stored(client)
 
@@ -693,6 +708,7 @@ def changed_config(machine):
     pod.sync()
     agent.signal(1)
     wait_until("the agent has reloaded", lambda: "configuration reloaded" in agent.log())
+    wait_until("monitoring is told", lambda: "keyrewind_config_last_reload_successful 1" in metrics())
     expect("starts of the agent", agent.starts, 1)
     pod.kill()
 
