@@ -72,6 +72,21 @@ bool is_held(const Holds& holds, const std::string& backup) {
 
 }  // namespace
 
+BackupObjects list_backup_objects(const store::ObjectStore& store, const std::string& source,
+                                  std::stop_token stop) {
+  BackupObjects found;
+  store.visit(
+      names::source(source),
+      [&](const store::ObjectInfo& object) {
+        found.any_encrypted = found.any_encrypted || object.name.ends_with(store::kEncryptedSuffix);
+        if (!names::is_of_agent(object.name)) {
+          found.objects.push_back(object);
+        }
+      },
+      std::move(stop));
+  return found;
+}
+
 std::size_t remove_leftovers(const Catalog& catalog, const std::vector<CommitEntry>& commits,
                              const std::vector<store::ObjectInfo>& objects, Timestamp now,
                              std::stop_token stop) {

@@ -11,9 +11,17 @@
 
 namespace keyrewind::catalog {
 
+/// The objects of a source, but for its logs, which may have a great many.
+struct BackupObjects {
+  std::vector<store::ObjectInfo> objects;
+  bool any_encrypted = false;  ///< Of these and of the logs' objects.
+};
+BackupObjects list_backup_objects(const store::ObjectStore& store, const std::string& source,
+                                  std::stop_token stop);
+
 /// Removes what runs of this source left that ended before their commit: partial uploads, and
 /// manifests, details and snapshots that no backup names. The caller holds the writer lock and has
-/// listed `commits`, and then `objects`, all of the source. Returns how many there were. What
+/// listed `commits`, and then `objects`. Returns how many there were. What
 /// stands in logs and events is left alone: that is the agent's, which runs at the same time.
 ///
 /// What somebody reads just now (catalog/hold.h) stays.

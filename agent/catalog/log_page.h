@@ -30,6 +30,9 @@ struct LogPage {
 /// So many segments make a page, the fewer the less is to be read where none is written yet.
 inline constexpr std::size_t kSegmentsPerPage = 1024;
 
+/// So many stay behind the last page: those may still be merged.
+inline constexpr std::size_t kSegmentsBehindPages = 256;
+
 /// A page holds no more events than about that many, however few segments they come from.
 inline constexpr std::size_t kEventsPerPage = 20'000;
 

@@ -288,7 +288,7 @@ class RunBuilder {
     const bool is_full =
         ++draft_->segments == kSegmentsPerPage || page.events.size() >= kEventsPerPage;
     if (is_full) {
-      if (left >= kSegmentsPerPage) {
+      if (left >= kSegmentsBehindPages) {
         take_page_(page);
       }
       draft_.reset();
@@ -514,7 +514,7 @@ bool lacks_pages(LogNames found) {
       return behind != pages.begin() && span.end <= std::prev(behind)->end;
     };
     const auto told = static_cast<std::size_t>(std::ranges::count_if(log.second, is_told));
-    return log.second.size() - told >= 2 * kSegmentsPerPage;
+    return log.second.size() - told >= kSegmentsPerPage + kSegmentsBehindPages;
   });
 }
 

@@ -60,7 +60,7 @@ using TakeLogPage = std::function<void(const LogPage& page)>;
 /// that is damaged, or cannot be told to fit the segments there are, is passed over.
 ///
 /// `take_page` is given a page for each kSegmentsPerPage segments that no page stands for, as long
-/// as as many come behind them: those may still be merged.
+/// as kSegmentsBehindPages come behind them.
 LogRuns read_log_runs(const store::ObjectStore& store, const std::string& source,
                       const std::string& shard, LogDetail detail, std::stop_token stop,
                       const TakeLogPage& take_page = {});

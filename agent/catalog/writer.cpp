@@ -168,13 +168,8 @@ StoredObject store_details(store::ObjectStore& store, const Manifest& manifest,
   return {name, stored.bytes, to_hex(stored.sha256)};
 }
 
-/// Throws if any of `objects`, all of the source, is encrypted.
-void refuse_plaintext_beside(const Catalog& catalog,
-                             const std::vector<store::ObjectInfo>& objects) {
-  const bool was_encrypted = std::ranges::any_of(objects, [](const store::ObjectInfo& object) {
-    return object.name.ends_with(store::kEncryptedSuffix);
-  });
-  if (was_encrypted) {
+void refuse_plaintext_beside(const Catalog& catalog, const BackupObjects& there) {
+  if (there.any_encrypted) {
     throw Error(Side::repository, ErrorKind::config,
                 fmt::format("'{}' in {} was encrypted before; set encryption.recipients, or "
                             "encryption.allow_plaintext: true to go on in plaintext",
@@ -204,7 +199,8 @@ void check_no_writer(store::ObjectStore& store, const std::string& source,
 
 void check_encryption(const Catalog& catalog, bool allow_plaintext, std::stop_token stop) {
   if (!catalog.store().encrypts() && !allow_plaintext) {
-    refuse_plaintext_beside(catalog, catalog.store().list(names::source(catalog.source()), stop));
+    refuse_plaintext_beside(catalog,
+                            list_backup_objects(catalog.store(), catalog.source(), stop));
   }
 }
 
@@ -217,9 +213,9 @@ Writer::Writer(Catalog& catalog, const Clock& clock, const WriterOptions& option
   lock_ = lock(store, source, stop);
 
   const std::vector<CommitEntry> commits = list_commits(store, source, stop);
-  const std::vector<store::ObjectInfo> objects = store.list(names::source(source), stop);
+  const BackupObjects there = list_backup_objects(store, source, stop);
   if (!store.encrypts() && !options.allow_plaintext) {
-    refuse_plaintext_beside(catalog, objects);
+    refuse_plaintext_beside(catalog, there);
   }
   if (!commits.empty()) {
     last_sequence_ = commits.back().name.sequence;
@@ -229,7 +225,7 @@ Writer::Writer(Catalog& catalog, const Clock& clock, const WriterOptions& option
   if (newest && newest->created > clock.now()) {
     clock_behind_ = newest->created - clock.now();
   }
-  removed_leftovers_ = remove_leftovers(catalog, commits, objects, clock.now(), stop);
+  removed_leftovers_ = remove_leftovers(catalog, commits, there.objects, clock.now(), stop);
   write_pages(store, source, commits, stop);
 }
 

@@ -2,7 +2,7 @@
 #include "backup/take_backup.h"
 #include "base/log.h"
 #include "catalog/imports.h"
-#include "catalog/names.h"
+#include "catalog/usage.h"
 #include "catalog/repository.h"
 #include "cli/agent_backup.h"
 #include "cli/backup_result.h"
@@ -67,14 +67,7 @@ void write_metrics(const std::string& path, const metrics::BackupRun& run) {
 /// What the source has in the repository, in bytes; only asked for where it is bounded.
 std::uint64_t stored_bytes(const catalog::Catalog& catalog, const config::Config& config,
                            const std::stop_token& stop) {
-  std::uint64_t bytes = 0;
-  if (config.quotas.max_stored != 0) {
-    for (const auto& object :
-         catalog.store().list(catalog::names::source(catalog.source()), stop)) {
-      bytes += object.bytes;
-    }
-  }
-  return bytes;
+  return config.quotas.max_stored == 0 ? 0 : catalog::measure_usage(catalog, stop).bytes;
 }
 
 /// Throws Error(busy) if a person may not have a backup now.

@@ -2,9 +2,9 @@
 
 #include "base/log.h"
 #include "catalog/catalog.h"
-#include "catalog/names.h"
 #include "catalog/repository.h"
 #include "catalog/timeline.h"
+#include "catalog/usage.h"
 
 #include <algorithm>
 #include <optional>
@@ -95,9 +95,7 @@ bool RepositoryWatch::count(const WatchedRepository& repository, bool is_own,
       const catalog::Catalog catalog(repository.store, source_);
       backups = catalog.list(stop);
       timeline = catalog::read_outline(catalog, stop);
-      for (const auto& object : repository.store.list(catalog::names::source(source_), stop)) {
-        bytes += object.bytes;
-      }
+      bytes = catalog::measure_usage(catalog, stop).bytes;
     }
     note_answer(repository.name);
     const auto from =

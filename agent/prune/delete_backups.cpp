@@ -166,8 +166,9 @@ class Deletion {
       return;
     }
     std::vector<std::string> parts;
-    for (const store::ObjectInfo& object :
-         catalog_.store().list(catalog::names::source(catalog_.source()), stop_)) {
+    const auto there =
+        catalog::list_backup_objects(catalog_.store(), catalog_.source(), stop_);
+    for (const store::ObjectInfo& object : there.objects) {
       const auto writer = catalog::writer_of(catalog_.source(), object.name);
       const bool is_ours = writer && std::ranges::any_of(damaged_, [&](const CommitEntry& entry) {
                              return entry.name.id == *writer;

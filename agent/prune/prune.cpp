@@ -324,8 +324,9 @@ class Pruning {
       return;
     }
     const auto commits = catalog::list_commits(store, catalog_.source(), stop_);
-    const auto objects = store.list(names::source(catalog_.source()), stop_);
-    removal.remove(catalog::find_leftovers(catalog_, commits, objects, clock_.now(), stop_), stop_);
+    const auto there = catalog::list_backup_objects(store, catalog_.source(), stop_);
+    removal.remove(
+        catalog::find_leftovers(catalog_, commits, there.objects, clock_.now(), stop_), stop_);
   }
 
   catalog::Catalog& catalog_;
