@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "catalog/commits.h"
+#include "catalog/names.h"
 #include "io/file.h"
 #include "restore/loader.h"
 #include "restore/moment_files.h"
@@ -73,6 +75,23 @@ void verify_snapshot(const catalog::Catalog& catalog, const catalog::Manifest& m
   result.raw_bytes += snapshot.rdb.bytes;
 }
 
+/// Whoever listed the backup may have it from a page. Its commit must say the same.
+void check_commit(const catalog::Catalog& catalog, const catalog::Commit& commit,
+                  const std::stop_token& stop) {
+  const catalog::CommitEntry entry{
+      catalog::names::commit(catalog.source(), commit.sequence, commit.id),
+      {commit.sequence, commit.id}};
+  const auto stored = catalog::read_commit(catalog.store(), catalog.source(), entry, stop);
+  if (!stored) {
+    throw Error(Side::repository, ErrorKind::no_backup,
+                fmt::format("backup {} was removed just now", commit.id));
+  }
+  if (*stored != commit) {
+    throw Error(Side::repository, ErrorKind::corrupt,
+                fmt::format("{} does not say what a page says of the backup", entry.object));
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(VerifyLevel level) noexcept {
@@ -89,6 +108,7 @@ std::string_view to_string(VerifyLevel level) noexcept {
 
 VerifyResult verify_backup(const catalog::Catalog& catalog, const catalog::Commit& commit,
                            const VerifyOptions& options, Progress& progress, std::stop_token stop) {
+  check_commit(catalog, commit, stop);
   const catalog::Manifest manifest = catalog.manifest(commit, stop);
   VerifyResult result;
   for (const catalog::Snapshot& snapshot : manifest.snapshots) {

@@ -26,7 +26,7 @@ using test::History;
 const std::string kLineage(40, 'a');
 
 /// Each is looked for on a timeline that is read for it.
-constexpr std::size_t kMomentsOfEach = 40;
+constexpr std::size_t kMomentsOfEach = 25;
 
 /// All that a moment comes to, as text.
 std::string outcome(const catalog::Timeline& timeline, const Moment& moment,
