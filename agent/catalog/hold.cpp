@@ -6,6 +6,7 @@
 #include "catalog/json_object.h"
 #include "catalog/names.h"
 #include "catalog/repository.h"
+#include "catalog/restore_request.h"
 #include "flow/group.h"
 #include "flow/pause.h"
 
@@ -47,6 +48,32 @@ std::optional<Hold> read_hold(const store::ObjectStore& store, const std::string
     log::warn("hold cannot be read", {{"object", object}, {"error", error.what()}});
     return std::nullopt;
   }
+}
+
+/// A pending restore request holds what its restore will read: the backup that it names, or, since
+/// only the timeline knows what a moment needs, everything.
+std::optional<Hold> hold_of_request(const Catalog& catalog, const std::stop_token& stop) {
+  Hold hold;
+  hold.until = Timestamp::max();
+  try {
+    const auto status = newest_restore_request(catalog, stop);
+    if (!status || !status->is_pending(kOnlyShard)) {
+      return std::nullopt;
+    }
+    const RestoreRequest& request = status->request;
+    hold.by = fmt::format("restore request {} by {}", request.number, request.by);
+    hold.everything = request.backup.empty() || !request.at.empty();
+    hold.backup = request.backup;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::incompatible) {
+      throw;
+    }
+    log::warn("restore request cannot be read, so everything is kept for it",
+              {{"error", error.what()}});
+    hold.by = "a restore request that cannot be read";
+    hold.everything = true;
+  }
+  return hold;
 }
 
 Error removed(const std::string& what) {
@@ -103,6 +130,9 @@ Holds list_holds(const Catalog& catalog, Timestamp now, std::stop_token stop) {
     } else {
       holds.ended.push_back(object.name);
     }
+  }
+  if (std::optional<Hold> hold = hold_of_request(catalog, stop)) {
+    holds.in_force.push_back(*std::move(hold));
   }
   return holds;
 }

@@ -50,6 +50,8 @@ struct Holds {
   std::vector<std::string> ended;  ///< Objects of others, and of ones that nobody can read.
 };
 
+/// That of a pending restore request is among them: until it is carried out or cancelled, what it
+/// asks for stays.
 Holds list_holds(const Catalog& catalog, Timestamp now, std::stop_token stop);
 
 /// What somebody is going to read.
