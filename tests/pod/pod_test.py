@@ -40,6 +40,7 @@ class Machine:
         self.servers = os.path.dirname(os.path.realpath(servers))
         os.makedirs(self.bin)
         self.program = program
+        self.trees = {}  # Images that tests made, by name.
         for product, version in SERVERS.items():
             for name in (f"{product}-server", f"{product}-cli"):
                 path = os.path.join(self.bin, name)
@@ -48,6 +49,8 @@ class Machine:
                 os.chmod(path, 0o755)
 
     def image(self, name):
+        if name in self.trees:
+            return self.trees[name]
         if name.endswith("-drill"):
             image = self.image("server")
             image.folders.append((self.program, "/keyrewind"))
@@ -159,13 +162,13 @@ def filled(cluster, keys=2000, password=None):
     return pod, client, client.digest()
 
 
-def run_in_image(machine, cluster, *words, mounts=()):
+def run_in_image(machine, cluster, *words, mounts=(), image="keyrewind", env=None):
     """Runs the program as `docker run --read-only` would, and gives the container when it has ended."""
     name = f"run-{cluster.pods}"
     mounted = [{"name": claim, "mountPath": path} for claim, path in mounts]
     documents = [{"kind": "Pod", "metadata": {"name": name}, "spec": {
-        "containers": [{"name": "run", "image": "keyrewind", "args": list(words), "volumeMounts": mounted,
-                        "env": [{"name": "TZ", "value": "Europe/Berlin"}],
+        "containers": [{"name": "run", "image": image, "args": list(words), "volumeMounts": mounted,
+                        "env": [{"name": name, "value": value} for name, value in {"TZ": "Europe/Berlin", **(env or {})}.items()],
                         "securityContext": {"readOnlyRootFilesystem": True}}],
         "volumes": [{"name": claim, "persistentVolumeClaim": {"claimName": claim}} for claim, _ in mounts]}}]
     pod = Pod(Cluster(cluster.folder + "." + name, documents, machine.image))
@@ -1047,17 +1050,51 @@ def image(machine):
     expect("status without configuration", refused.exit_code(), 2)
 
 
+def drill_image(machine):
+    """The image with servers inside, filled by the same script: it verifies by loading, drills, and knows its servers."""
+    suite = os.path.join(machine.servers, "bookworm-backports/tree/usr")
+    programs = [os.path.join(suite, "bin", name) for name in ("valkey-server", "redis-server")]
+    if not all(os.path.exists(program) for program in programs):
+        print("SKIPPED: no servers that were built for Debian 12 are on this machine")
+        return
+    tree = os.path.join(machine.folder, "drill.tree")
+    # Installed, they would find their libraries by themselves.
+    libraries = {"LD_LIBRARY_PATH": os.path.join(suite, "lib/x86_64-linux-gnu")}
+    subprocess.run([os.path.join(SOURCE, "deploy/image/fill.sh"), machine.program, tree, *programs], check=True,
+                   env=os.environ | libraries)
+    expect("programs", sorted(os.listdir(os.path.join(tree, "usr/bin"))), ["keyrewind", "redis-server", "valkey-server"])
+    machine.trees["drill"] = Image(tree=tree, entrypoint=["/usr/bin/keyrewind"], default=["agent"], user=65532)
+
+    cluster = machine.cluster("drill_image")
+    claims = ("server", "config", "backups", "target")
+    for claim in claims:
+        os.chown(cluster.claim(claim), *[65532 if os.environ["IN_SANDBOX"] == "root" else 0] * 2)
+    with open(os.path.join(cluster.claim("config"), "config.yaml"), "w") as file:
+        file.write("{version: 1, source: {name: orders, address: 'unix:///server/socket'}, repository: {url: 'file:///backups'}}\n")
+    mounts = [("server", "/server"), ("config", "/etc/keyrewind"), ("backups", "/backups"), ("target", "/target")]
+    with server_in(machine, cluster.claim("server"), "8.0") as client:
+        client.fill(1000)
+        digest = client.digest()
+        for words in (["backup"], ["verify", "--level", "load", "--temp-dir", "/target"], ["drill", "--temp-dir", "/target"],
+                      ["restore", "--target", "/target", "--layout", "rdb", "--server", "valkey-server"]):
+            container = run_in_image(machine, cluster, *words, mounts=mounts, image="drill", env=libraries)
+            expect(f"status of {words[0]}: {container.log()}", container.exit_code(), 0)
+    with server_in(machine, cluster.claim("target"), "8.0", appendonly="no") as client:
+        expect("digest", client.digest(), digest)
+
+
 class server_in:
     """A server of this machine on a folder, for a `with` block."""
 
-    def __init__(self, machine, folder):
+    def __init__(self, machine, folder, version=SERVERS["valkey"], appendonly="yes"):
         self.folder = folder
-        self.program = os.path.join(machine.bin, "valkey-server")
+        self.appendonly = appendonly
+        self.program = os.path.join(machine.servers, f"bin/valkey-server-{version}")
 
     def __enter__(self):
         self.process = subprocess.Popen(
             [self.program, "--port", "6379", "--unixsocket", "socket", "--unixsocketperm", "777", "--dir", self.folder,
-             "--appendonly", "yes", "--repl-diskless-sync-delay", "0", "--enable-debug-command", "local"],
+             "--appendonly", self.appendonly, "--repl-diskless-sync-delay", "0", "--enable-debug-command", "local"],
             cwd=self.folder, stdout=subprocess.DEVNULL)
         return Client()
 
@@ -1066,7 +1103,7 @@ class server_in:
         self.process.wait()
 
 
-TESTS = [image, plain_manifests, example_for_valkey_helm, example_for_bitnami_valkey, example_for_bitnami_redis,
+TESTS = [image, drill_image, plain_manifests, example_for_valkey_helm, example_for_bitnami_valkey, example_for_bitnami_redis,
          example_for_redis_ha, example_for_ot_redis, example_for_cloudpirates, example_for_valkey_operator,
          example_for_standalone, first_boot, restart_with_data, lost_volume, lost_backups,
          store_down_at_boot, restore_taken_out, restore_request, request_fails, killed_restore, other_ordinal, live_primary, grace_period,
