@@ -335,6 +335,7 @@ class Pod:
             return self.own(self.cluster.claim(spec["persistentVolumeClaim"]["claimName"]))
         path = os.path.join(self.folder, "volumes", name)
         os.makedirs(path)
+        os.chmod(path, 0o777)  # As kubelet makes an emptyDir.
         self.write_files(spec, path)
         return self.own(path)
 

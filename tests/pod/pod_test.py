@@ -826,6 +826,30 @@ def example_for_cloudpirates(machine):
         comes_back(machine.cluster("example_for_cloudpirates", documents=documents), "data-valkey-0", vendors.PASSWORD)
 
 
+def compose_file(machine):
+    cluster = machine.cluster("compose_file", documents=vendors.compose())
+
+    def volumes():
+        """What its service of that name does."""
+        for claim in ("valkey-data", "spool"):
+            if os.environ["IN_SANDBOX"] == "root":
+                os.chown(cluster.claim(claim), 999, 1000)
+    volumes()
+    with bucket.Bucket():
+        pod, client, digest = filled(cluster)
+        expect("the agent's health", pod.container("keyrewind").probe("readinessProbe"), True)
+        ending = pod.terminate()
+        expect("who ended when", (ending.order, ending.killed), (["valkey", "keyrewind"], []))
+
+        # The bad day, as its first lines have it.
+        cluster.lose("valkey-data")
+        volumes()
+        pod, client = started(cluster)
+        client("DEL", "stopping")
+        expect("digest", client.digest(), digest)
+        pod.kill()
+
+
 def followed(pod, client):
     """Waits until the repository has what the server had when it was asked; not by WAITAOF, since the agent may read
     elsewhere."""
@@ -1105,7 +1129,7 @@ class server_in:
 
 TESTS = [image, drill_image, plain_manifests, example_for_valkey_helm, example_for_bitnami_valkey, example_for_bitnami_redis,
          example_for_redis_ha, example_for_ot_redis, example_for_cloudpirates, example_for_valkey_operator,
-         example_for_standalone, first_boot, restart_with_data, lost_volume, lost_backups,
+         example_for_standalone, compose_file, first_boot, restart_with_data, lost_volume, lost_backups,
          store_down_at_boot, restore_taken_out, restore_request, request_fails, killed_restore, other_ordinal, live_primary, grace_period,
          hanging_store, hanging_store_and_lost_spool,
          secret_missing, read_only_volume, wrong_uid, full_volume, changed_config, lost_bucket,

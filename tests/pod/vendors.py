@@ -263,3 +263,34 @@ def redis_server():
                 "containers": [{"name": "redis", "image": "redis", "command": ["redis-server", "/conf/redis.conf"],
                                 "volumeMounts": [{"name": "data", "mountPath": "/data"}, {"name": "conf", "mountPath": "/conf"}]}],
                 "volumes": [{"name": "conf", "configMap": {"name": "redis"}}]})]
+
+
+def compose():
+    """The services of deploy/compose.yaml that run what is ours or the server, in the order that it gives them: the restore
+    to its end, the agent, the server; and the other way round at the end. The rest of it is the images of others."""
+    with open(os.path.join(SOURCE, "deploy/compose.yaml")) as file:
+        services = yaml.safe_load(file)["services"]
+
+    def container(name, more):
+        service = services[name]
+        user, group = (int(number) for number in service["user"].split(":"))
+        mounts = [volume.split(":") for volume in service["volumes"]]
+        mounts += [["run-keyrewind", path.split(":")[0]] for path in service.get("tmpfs", [])]
+        # There are no names in a pod's network.
+        env = {key: value.replace("//valkey:", "//127.0.0.1:").replace("http://store:9000", bucket.ENDPOINT)
+               for key, value in service.get("environment", {}).items()}
+        probe = service.get("healthcheck", {}).get("test", [None])[1:]
+        return {"name": name, "image": service["image"], "args": service["command"],
+                "env": [{"name": key, "value": value} for key, value in env.items()],
+                "securityContext": {"runAsUser": user, "runAsGroup": group, "readOnlyRootFilesystem": service.get("read_only", False)},
+                "volumeMounts": [{"name": mount[0], "mountPath": mount[1], "readOnly": mount[2:] == ["ro"]} for mount in mounts],
+                } | ({"readinessProbe": {"exec": {"command": probe}}} if probe else {}) | more
+
+    server = container("valkey", {})
+    server["args"] = server["args"] + ["--enable-debug-command", "local", "--repl-diskless-sync-delay", "0"]
+    claims = ("valkey-data", "spool")
+    return [{"kind": "Pod", "metadata": {"name": "compose"}, "spec": {
+        "terminationGracePeriodSeconds": 60, "initContainers": [
+            container("restore", {}), container("keyrewind", {"restartPolicy": "Always"})], "containers": [server],
+        "volumes": [{"name": claim, "persistentVolumeClaim": {"claimName": claim}} for claim in claims]
+                   + [{"name": "run-keyrewind", "emptyDir": {}}]}}]
