@@ -1094,7 +1094,9 @@ def drill_image(machine):
     for claim in claims:
         os.chown(cluster.claim(claim), *[65532 if os.environ["IN_SANDBOX"] == "root" else 0] * 2)
     with open(os.path.join(cluster.claim("config"), "config.yaml"), "w") as file:
-        file.write("{version: 1, source: {name: orders, address: 'unix:///server/socket'}, repository: {url: 'file:///backups'}}\n")
+        file.write("version: 1\n"
+                   "source: {name: orders, address: 'unix:///server/socket'}\n"
+                   "repository: {url: 'file:///backups'}\n")
     mounts = [("server", "/server"), ("config", "/etc/keyrewind"), ("backups", "/backups"), ("target", "/target")]
     with server_in(machine, cluster.claim("server"), "8.0") as client:
         client.fill(1000)
