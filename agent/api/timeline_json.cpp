@@ -26,7 +26,7 @@ ordered_json to_json(const Window& window) {
   return {{"lineage", window.lineage},         {"from", to_rfc3339(window.from)},
           {"until", to_rfc3339(window.until)}, {"from_offset", window.begin},
           {"until_offset", window.end},        {"snapshots", std::move(snapshots)},
-          {"segments", window.log.size()}, {"stored_bytes", stored_bytes(window)}};
+          {"segments", window.log.size()},     {"stored_bytes", stored_bytes(window)}};
 }
 
 ordered_json to_json(const Gap& gap) {

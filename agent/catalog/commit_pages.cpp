@@ -30,9 +30,12 @@ constexpr std::size_t kBackupsAtOnce = 16;
 constexpr std::size_t kPagesPerRun = 4;
 
 ordered_json to_json(const Snapshot& snapshot) {
-  return {{"shard", snapshot.shard},   {"lineage", snapshot.lineage},
-          {"replid", snapshot.replid}, {"offset", snapshot.offset},
-          {"taken", to_rfc3339(snapshot.taken)}, {"object", to_json(snapshot.object)}};
+  return {{"shard", snapshot.shard},
+          {"lineage", snapshot.lineage},
+          {"replid", snapshot.replid},
+          {"offset", snapshot.offset},
+          {"taken", to_rfc3339(snapshot.taken)},
+          {"object", to_json(snapshot.object)}};
 }
 
 Snapshot read_snapshot(const JsonObject& in, const std::string& source) {
@@ -104,9 +107,8 @@ std::vector<BackupOutline> read_page(const store::ObjectStore& store, const std:
 }
 
 /// Nothing if it is removed just now.
-std::optional<BackupOutline> read_one(const store::ObjectStore& store,
-                                          const std::string& source, const CommitEntry& entry,
-                                          const std::stop_token& stop) {
+std::optional<BackupOutline> read_one(const store::ObjectStore& store, const std::string& source,
+                                      const CommitEntry& entry, const std::stop_token& stop) {
   auto commit = read_commit(store, source, entry, stop);
   if (!commit) {
     return std::nullopt;
@@ -166,8 +168,8 @@ std::vector<std::optional<BackupOutline>> read_commit_pages(const store::ObjectS
       [&](std::uint64_t number, std::stop_token inner) {
         const Page& page = pages[number];
         // Pages may overlap, and each may be read by another thread.
-        const std::size_t first = number == 0 ? page.first
-                                              : std::max(page.first, pages[number - 1].last);
+        const std::size_t first =
+            number == 0 ? page.first : std::max(page.first, pages[number - 1].last);
         for (BackupOutline& backup : read_page(store, source, page.object, inner)) {
           const auto rest = entries.subspan(first, page.last - first);
           const auto entry = std::ranges::find_if(rest, [&](const CommitEntry& one) {

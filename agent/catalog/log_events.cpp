@@ -59,16 +59,15 @@ TimelineEvent& EventFinder::add_event(const std::string& kind, std::int64_t offs
 void EventFinder::find_commands(const Segment& segment, std::vector<TimelineEvent>& events) {
   for (const aof::NotedCommand& noted : segment.noted) {
     // Its offset alone tells it from all others.
-    events.push_back(
-        {.id = fmt::format("{}-{}", lineage_.substr(0, kShownLineage), noted.end),
-         .kind = kCommand,
-         .command = noted.command,
-         .database = noted.database,
-         .at = arrival(segment, noted.end),
-         .lineage = lineage_,
-         .offset = noted.end,
-         .before = noted.before,
-         .detail = {}});
+    events.push_back({.id = fmt::format("{}-{}", lineage_.substr(0, kShownLineage), noted.end),
+                      .kind = kCommand,
+                      .command = noted.command,
+                      .database = noted.database,
+                      .at = arrival(segment, noted.end),
+                      .lineage = lineage_,
+                      .offset = noted.end,
+                      .before = noted.before,
+                      .detail = {}});
   }
   if (segment.noted_left_out != 0) {
     add_event("left_out", segment.end, segment.marks.back().at, events).detail =

@@ -20,8 +20,9 @@ struct LogPage {
   std::int64_t end = 0;    ///< Of the last one.
   Digest previous{};       ///< The hash chain before the first link…
   Digest chain{};          ///< …and behind the last.
-  std::vector<HistoryId> ids;  ///< The first one stands at `begin`, the others where the id changes.
-  TimeMark last{};             ///< The last mark, which stands at `end`.
+  std::vector<HistoryId>
+      ids;          ///< The first one stands at `begin`, the others where the id changes.
+  TimeMark last{};  ///< The last mark, which stands at `end`.
   std::vector<TimelineEvent> events;  ///< In the order of the segments.
 
   bool operator==(const LogPage&) const = default;

@@ -354,9 +354,8 @@ class LineageReader {
   /// Reads the run from `begin` on, or finds that a segment can't be read and drops it.
   void read_run(std::int64_t begin) {
     std::vector<std::uint32_t> places = cover_places(spans_, begin);
-    const std::vector<Pages::Stand> stands = detail_ == LogDetail::outline
-                                                 ? pages_.find(spans_, places)
-                                                 : std::vector<Pages::Stand>();
+    const std::vector<Pages::Stand> stands =
+        detail_ == LogDetail::outline ? pages_.find(spans_, places) : std::vector<Pages::Stand>();
     RunBuilder run(place_, lineage_, detail_, take_page_);
     auto stand = stands.begin();
     std::size_t fetched = 0;
@@ -451,8 +450,7 @@ class LineageReader {
       note_break(first.begin);
       return;
     }
-    const std::string object =
-        entry_of(place_.source, place_.shard, lineage_, first).object;
+    const std::string object = entry_of(place_.source, place_.shard, lineage_, first).object;
     log_.breaks.push_back({lineage_,
                            reached_,
                            reached_,
@@ -490,7 +488,7 @@ class LineageReader {
   LogRuns& log_;
   std::int64_t reached_;
   std::vector<SegmentEntry> damaged_;
-  std::vector<LogRun> runs_;                         ///< Without their spans yet…
+  std::vector<LogRun> runs_;                        ///< Without their spans yet…
   std::vector<std::vector<std::uint32_t>> places_;  ///< …which stand here in `spans_`.
 };
 
@@ -553,8 +551,7 @@ std::size_t write_log_pages(store::ObjectStore& store, const std::string& source
   }
   std::size_t written = 0;
   read_log_runs(store, source, shard, LogDetail::outline, stop, [&](const LogPage& page) {
-    const std::string name =
-        names::log_page(source, shard, page.lineage, page.begin, page.end);
+    const std::string name = names::log_page(source, shard, page.lineage, page.begin, page.end);
     written += store.put_if_absent(name, encode(page), stop) ? 1U : 0U;
   });
   return written;

@@ -58,7 +58,8 @@ ReadBackup read_backup(const Catalog& catalog, const CommitEntry& entry,
   }
   try {
     Manifest manifest = catalog.manifest(*commit, stop);
-    return to_read({*std::move(commit), std::move(manifest.snapshots), std::move(manifest.details)});
+    return to_read(
+        {*std::move(commit), std::move(manifest.snapshots), std::move(manifest.details)});
   } catch (const Error& error) {
     if (is_damage(error) && !catalog.store().head(entry.object, stop)) {
       return {};
@@ -160,8 +161,8 @@ Window window_of(const std::string& lineage, std::vector<SnapshotPoint> snapshot
 /// Moves what of the run's log lies behind the window's beginning there, since it may be long. What
 /// tells of the run itself stays.
 void take_log(Window& window, LogRun& run) {
-  const auto behind = std::ranges::find_if(
-      run.spans, [&](const LogSpan& span) { return span.end > window.begin; });
+  const auto behind =
+      std::ranges::find_if(run.spans, [&](const LogSpan& span) { return span.end > window.begin; });
   const auto before = behind - run.spans.begin();
   if (behind == run.spans.end()) {
     return;
@@ -237,8 +238,7 @@ std::string reason_behind(const Window& window, Timestamp until, const LogRuns& 
 /// Whether any window lies on `run`.
 bool is_used(const std::vector<Window>& windows, const LogRun& run) {
   return std::any_of(windows.begin(), windows.end(), [&](const Window& window) {
-    return window.lineage == run.lineage && run.begin <= window.begin &&
-           window.begin <= run.end;
+    return window.lineage == run.lineage && run.begin <= window.begin && window.begin <= run.end;
   });
 }
 

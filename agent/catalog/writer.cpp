@@ -199,8 +199,7 @@ void check_no_writer(store::ObjectStore& store, const std::string& source,
 
 void check_encryption(const Catalog& catalog, bool allow_plaintext, std::stop_token stop) {
   if (!catalog.store().encrypts() && !allow_plaintext) {
-    refuse_plaintext_beside(catalog,
-                            list_backup_objects(catalog.store(), catalog.source(), stop));
+    refuse_plaintext_beside(catalog, list_backup_objects(catalog.store(), catalog.source(), stop));
   }
 }
 

@@ -104,8 +104,7 @@ void run(const TimelineArguments& arguments, Invocation& invocation) {
                                  span);
   bool has_problems = !timeline.problems.empty();
   if (pattern) {
-    const LogSearch found =
-        search(catalog, timeline, *pattern, span, arguments.limit, invocation);
+    const LogSearch found = search(catalog, timeline, *pattern, span, arguments.limit, invocation);
     has_problems = !found.problems.empty();
     if (invocation.global.json) {
       print(to_json(source, found));

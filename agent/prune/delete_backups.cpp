@@ -166,8 +166,7 @@ class Deletion {
       return;
     }
     std::vector<std::string> parts;
-    const auto there =
-        catalog::list_backup_objects(catalog_.store(), catalog_.source(), stop_);
+    const auto there = catalog::list_backup_objects(catalog_.store(), catalog_.source(), stop_);
     for (const store::ObjectInfo& object : there.objects) {
       const auto writer = catalog::writer_of(catalog_.source(), object.name);
       const bool is_ours = writer && std::ranges::any_of(damaged_, [&](const CommitEntry& entry) {

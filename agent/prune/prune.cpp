@@ -200,9 +200,8 @@ class Pruning {
   /// Pages that tell of few backups any more: those are read faster without.
   void remove_old_pages(Removal& removal) {
     const auto commits = catalog::list_commits(catalog_.store(), catalog_.source(), stop_);
-    removal.remove(catalog::list_old_commit_pages(catalog_.store(), catalog_.source(), commits,
-                                                  stop_),
-                   stop_);
+    removal.remove(
+        catalog::list_old_commit_pages(catalog_.store(), catalog_.source(), commits, stop_), stop_);
   }
 
   /// From here on nobody counts on what goes.
@@ -325,8 +324,8 @@ class Pruning {
     }
     const auto commits = catalog::list_commits(store, catalog_.source(), stop_);
     const auto there = catalog::list_backup_objects(store, catalog_.source(), stop_);
-    removal.remove(
-        catalog::find_leftovers(catalog_, commits, there.objects, clock_.now(), stop_), stop_);
+    removal.remove(catalog::find_leftovers(catalog_, commits, there.objects, clock_.now(), stop_),
+                   stop_);
   }
 
   catalog::Catalog& catalog_;

@@ -68,9 +68,8 @@ class Choice {
 
  private:
   const SnapshotPoint* snapshot_of_backup(const Window& window) const {
-    const auto found = std::ranges::find_if(window.snapshots, [&](const SnapshotPoint& point) {
-      return point.commit.id == backup_;
-    });
+    const auto found = std::ranges::find_if(
+        window.snapshots, [&](const SnapshotPoint& point) { return point.commit.id == backup_; });
     return found == window.snapshots.end() ? nullptr : &*found;
   }
 

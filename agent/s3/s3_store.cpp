@@ -93,7 +93,8 @@ std::optional<store::ObjectInfo> S3Store::head(const std::string& name,
 std::vector<store::ObjectInfo> S3Store::list(const std::string& prefix,
                                              std::stop_token stop) const {
   std::vector<store::ObjectInfo> found;
-  visit(prefix, [&](const store::ObjectInfo& object) { found.push_back(object); }, stop);
+  visit(
+      prefix, [&](const store::ObjectInfo& object) { found.push_back(object); }, stop);
   // Some stores have an order of their own.
   std::ranges::sort(found, {}, &store::ObjectInfo::name);
   return found;

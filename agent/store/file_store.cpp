@@ -264,7 +264,8 @@ std::optional<ObjectInfo> FileStore::head(const std::string& name, std::stop_tok
 
 std::vector<ObjectInfo> FileStore::list(const std::string& prefix, std::stop_token stop) const {
   std::vector<ObjectInfo> found;
-  visit(prefix, [&](const ObjectInfo& object) { found.push_back(object); }, std::move(stop));
+  visit(
+      prefix, [&](const ObjectInfo& object) { found.push_back(object); }, std::move(stop));
   std::sort(found.begin(), found.end(),
             [](const ObjectInfo& a, const ObjectInfo& b) { return a.name < b.name; });
   return found;

@@ -139,8 +139,8 @@ void list(const fs::path& root) {
   const store::FileStore store(root);
   std::uint64_t objects = 0;
   const auto begin = std::chrono::steady_clock::now();
-  store.visit(
-      catalog::names::lineages(kSource, "0"), [&](const store::ObjectInfo&) { ++objects; }, {});
+  store.visit(catalog::names::lineages(kSource, "0"), [&](const store::ObjectInfo&) { ++objects; },
+              {});
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   std::cout << fmt::format("{:.2f} {}\n", took.count(), objects);
 }

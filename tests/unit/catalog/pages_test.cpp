@@ -51,9 +51,9 @@ Segment segment_at(int number, const Digest& previous) {
   }
   if (number == 300 || number == 1024 || number == 2047 || number == 2048) {
     const Timestamp resumed = segment.marks.back().at - seconds(1);
-    segment.resumptions = {{segment.begin, resumed, "10.0.0.7:6379"},
-                           {number == 2047 ? segment.end : segment.begin, resumed,
-                            "10.0.0.8:6379"}};
+    segment.resumptions = {
+        {segment.begin, resumed, "10.0.0.7:6379"},
+        {number == 2047 ? segment.end : segment.begin, resumed, "10.0.0.8:6379"}};
   }
   return segment;
 }

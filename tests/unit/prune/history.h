@@ -38,8 +38,7 @@ class History {
  private:
   /// One lineage: segments that are lost, jumps of the clock, backups of every kind.
   void live(const std::string& lineage) {
-    LineageWriter log(store_, lineage, pick(0, 100000),
-                            static_cast<std::uint64_t>(pick(0, 2)));
+    LineageWriter log(store_, lineage, pick(0, 100000), static_cast<std::uint64_t>(pick(0, 2)));
     store::MemoryStore lost;
     const int segments = pick(0, 40);
     const bool begins_with_snapshot = pick(0, 9) != 0;
@@ -48,14 +47,16 @@ class History {
     }
     for (int i = 0; i < segments; ++i) {
       const int jump = pick(0, 60);
-      clock_.advance(jump == 0 ? std::chrono::days(1) : jump == 1 ? -std::chrono::days(1) : std::chrono::minutes(pick(0, 400)));
+      clock_.advance(jump == 0   ? std::chrono::days(1)
+                     : jump == 1 ? -std::chrono::days(1)
+                                 : std::chrono::minutes(pick(0, 400)));
       log.write(pick(1, 500), clock_.now() - std::chrono::milliseconds(pick(0, 90000)));
       if (pick(0, 25) == 0) {
         forget_last(lineage, log.end());
       }
       if (pick(0, 4) == 0) {
         take_backup(catalog_, clock_, lineage, log.end() + (pick(0, 5) == 0 ? 7 : 0),
-                          {{"kind", pick(0, 1) == 0 ? "a" : "b"}});
+                    {{"kind", pick(0, 1) == 0 ? "a" : "b"}});
       }
     }
   }

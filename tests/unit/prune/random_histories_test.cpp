@@ -1,8 +1,8 @@
 #include "catalog/backup_lock.h"
 #include "catalog/timeline.h"
+#include "history.h"
 #include "prune/lock_backups.h"
 #include "prune/prune.h"
-#include "history.h"
 #include "store/memory_store.h"
 
 #include <fmt/format.h>

@@ -46,8 +46,10 @@ std::vector<Moment> moments_of(const catalog::Timeline& timeline, std::mt19937_6
   std::vector<Moment> moments{{}};
   const auto add = [&](Timestamp time, std::int64_t offset) {
     moments.push_back({.kind = Moment::Kind::time, .time = time, .offset = 0, .event = {}});
-    moments.push_back(
-        {.kind = Moment::Kind::time, .time = time + milliseconds(near()), .offset = 0, .event = {}});
+    moments.push_back({.kind = Moment::Kind::time,
+                       .time = time + milliseconds(near()),
+                       .offset = 0,
+                       .event = {}});
     moments.push_back({.kind = Moment::Kind::offset,
                        .time = {},
                        .offset = std::max<std::int64_t>(offset + near() / 10, 0),
@@ -62,7 +64,8 @@ std::vector<Moment> moments_of(const catalog::Timeline& timeline, std::mt19937_6
     }
   }
   for (const catalog::TimelineEvent& event : timeline.events) {
-    moments.push_back({.kind = Moment::Kind::before_event, .time = {}, .offset = 0, .event = event.id});
+    moments.push_back(
+        {.kind = Moment::Kind::before_event, .time = {}, .offset = 0, .event = event.id});
   }
   return moments;
 }
@@ -137,7 +140,8 @@ TEST_F(LongLog, IsOpenedFromTheSnapshotBeforeToTheMoment) {
 }
 
 TEST_F(LongLog, IsReadWholeWhereAnIndexIsDamaged) {
-  const catalog::SegmentEntry entry = catalog::list_logs(store_, "orders", "0", {}).at(kLineage)[350];
+  const catalog::SegmentEntry entry =
+      catalog::list_logs(store_, "orders", "0", {}).at(kLineage)[350];
   store_.remove(entry.object, {});
   store_.put_if_absent(entry.object, Bytes(static_cast<std::size_t>(entry.bytes)), {});
   const Moment latest{};
