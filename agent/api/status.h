@@ -102,6 +102,7 @@ struct Status {
     Timestamp at{};
     std::string decision;  ///< "fork", "other_node", "wait" or "refuse".
     std::string reason;
+    std::optional<Timestamp> until{};  ///< Of "wait": when it is asked again; nothing: soon.
   };
   std::optional<Guard> guard{};
 

@@ -71,7 +71,10 @@ ordered_json to_json(const Status::Log& log) {
 }
 
 ordered_json to_json(const Status::Guard& guard) {
-  return {{"at", to_rfc3339(guard.at)}, {"decision", guard.decision}, {"reason", guard.reason}};
+  return {{"at", to_rfc3339(guard.at)},
+          {"decision", guard.decision},
+          {"reason", guard.reason},
+          {"until", time_or_null(guard.until)}};
 }
 
 ordered_json to_json(const Task::Failure& failure) {

@@ -97,13 +97,13 @@ daemon::ForkVerdict judge(const config::Config& config, bool is_final, const Clo
   const auto among = [&](replica::ReadFrom read_from) {
     return daemon::judge_fork(
         replica::choose_nodes(replica::find_nodes(shard, stop), read_from, std::nullopt),
-        shard.source, rules, clock.now(), stop);
+        shard.source, rules, {}, clock.now(), stop);
   };
   if (is_final) {
     return among(replica::ReadFrom::primary);
   }
   auto verdict = daemon::judge_fork({{.address = shard.source.address, .info = {}}}, shard.source,
-                                    rules, clock.now(), stop);
+                                    rules, {}, clock.now(), stop);
   return verdict.node ? verdict : among(shard.read_from);
 }
 

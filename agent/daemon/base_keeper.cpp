@@ -23,7 +23,7 @@ constexpr milliseconds kFinalPatience{120000};
 }  // namespace
 
 BaseKeeper::BaseKeeper(catalog::Catalog& catalog, const std::string& shard, EventNotes& events,
-                       BackupDesk& desk, Tasks& tasks, ForkGuard& guard,
+                       BackupDesk& desk, Tasks& tasks, ForkGuard& guard, Observations& seen,
                        backup::DurablePoint& durable, metrics::AgentMetrics& metrics,
                        const Clock& clock, Ended ended)
     : catalog_(catalog),
@@ -35,49 +35,28 @@ BaseKeeper::BaseKeeper(catalog::Catalog& catalog, const std::string& shard, Even
       desk_(desk),
       tasks_(tasks),
       guard_(guard),
+      seen_(seen),
       ended_(std::move(ended)),
       taker_(catalog, shard, durable, metrics, clock) {
   taker_.on_end([this] { desk_.wake(); });
 }
 
-std::optional<milliseconds> BaseKeeper::since_last_sync(std::stop_token stop) const {
+/// Of whichever run, this one's failures included.
+std::optional<Timestamp> BaseKeeper::last_sync(std::stop_token stop) const {
   if (const auto last = taker_.last_full_sync()) {
-    return std::chrono::floor<milliseconds>(std::chrono::steady_clock::now() - *last);
+    return clock_.now() -
+           std::chrono::floor<milliseconds>(std::chrono::steady_clock::now() - *last);
   }
   if (catalog::inspect(catalog_.store(), stop) == catalog::Place::nothing) {
     return std::nullopt;
   }
-  const auto last = last_backup(catalog_, stop);
-  // A backup of the future is a clock that was set back: no reason to wait for it.
-  if (!last || *last > clock_.now()) {
-    return std::nullopt;
-  }
-  return clock_.now() - *last;
+  return last_backup(catalog_, stop);
 }
 
-bool BaseKeeper::may_sync(const Options& options, const std::optional<Place>& place,
-                          std::stop_token stop) {
-  const auto since = since_last_sync(std::move(stop));
-  const bool may = !since || *since >= options.min_interval;
-  metrics_.full_sync_deferred(!may);
-  const bool is_news = !std::exchange(deferred_, !may) && !may;
-  if (is_news) {
-    const milliseconds left = options.min_interval - *since;
-    log::warn("full sync deferred by quotas.full_sync_min_interval",
-              {{"seconds_left", left.count() / 1000}});
-    if (place) {
-      events_.note("full_sync_deferred", place->lineage, place->position.offset,
-                   fmt::format("a snapshot is missing, and the last full sync is only {} old; the "
-                               "next may be in {}",
-                               to_human(*since), to_human(left)));
-    }
-  }
-  return may;
-}
-
-BaseKeeper::Begun BaseKeeper::start(const replica::Shard& shard, const Options& options,
-                                    const BackupWish& wish, SnapshotTaker::Target target,
-                                    const std::stop_token& stop) {
+/// Begins a backup, unless the verdict, which it returns, has no node.
+ForkVerdict BaseKeeper::start(const replica::Shard& shard, const Options& options,
+                              const BackupWish& wish, const std::optional<Place>& place,
+                              SnapshotTaker::Target target, const std::stop_token& stop) {
   const bool is_final = wish.origin.trigger == catalog::Trigger::final;
   const replica::ReadFrom read_from =
       is_final ? replica::ReadFrom::primary : options.shard.read_from;
@@ -88,13 +67,14 @@ BaseKeeper::Begun BaseKeeper::start(const replica::Shard& shard, const Options& 
         fmt::format("no node that {} ({}) allows is healthy",
                     is_final ? "a final backup" : "read_from", replica::to_string(read_from)));
   }
-  const ForkVerdict verdict = guard_.judge(nodes, options.shard.source, options.fork, stop);
+  const ForkVerdict verdict = guard_.judge(
+      nodes, options.shard.source, options.fork,
+      {.last_sync = last_sync(stop), .min_interval = options.min_interval, .force = wish.force},
+      stop);
+  metrics_.full_sync_deferred(!verdict.node);
   if (!verdict.node) {
-    note_not_begun(verdict);
-    if (verdict.decision.act == policy::SyncDecision::Act::refuse) {
-      throw Error(Side::source, ErrorKind::unavailable, verdict.decision.sentence);
-    }
-    return Begun::not_now;
+    note_not_begun(verdict, place);
+    return verdict;
   }
   backup::BackupOptions backup;
   backup.source = replica::options_for(options.shard.source, *verdict.node);
@@ -109,25 +89,46 @@ BaseKeeper::Begun BaseKeeper::start(const replica::Shard& shard, const Options& 
   target.job->begin();
   metrics_.backups().begun(std::nullopt);
   taker_.start(std::move(backup), std::move(target));
-  return Begun::yes;
+  return verdict;
 }
 
-void BaseKeeper::note_not_begun(const ForkVerdict& verdict) {
-  if (guard_.was_news() && !lineage_.empty()) {
+void BaseKeeper::note_not_begun(const ForkVerdict& verdict, const std::optional<Place>& place) {
+  if (guard_.was_news() && place) {
     const bool is_refused = verdict.decision.act == policy::SyncDecision::Act::refuse;
-    events_.note(is_refused ? "full_sync_refused" : "full_sync_deferred", lineage_,
-                 durable_.offset_of(lineage_), verdict.decision.sentence);
+    events_.note(is_refused ? "full_sync_refused" : "full_sync_deferred", place->lineage,
+                 place->position.offset, verdict.decision.sentence);
   }
 }
 
-Place BaseKeeper::begin_lineage(const replica::Shard& shard, const Options& options,
-                                std::set<std::string> taken, std::stop_token stop) {
-  const auto begun =
-      start(shard, options, {.origin = kBase},
+/// Tells whether what is written now can be restored. If not, and no snapshot is on its way,
+/// `why_not` says why.
+void BaseKeeper::note_protection(const std::string& why_not) {
+  const bool is_protected = base_ == Base::there;
+  const bool is_running = taker_.running();
+  metrics_.unprotected(!is_protected);
+  const Timestamp now = clock_.now();
+  seen_.change([&](Observations::Seen& seen) {
+    if (is_protected) {
+      seen.unprotected.reset();
+      return;
+    }
+    const Timestamp since = seen.unprotected ? seen.unprotected->since : now;
+    seen.unprotected = {.since = since,
+                        .why = is_running ? "the snapshot that it needs is being taken" : why_not,
+                        .snapshot_running = is_running};
+  });
+}
+
+std::optional<Place> BaseKeeper::begin_lineage(const replica::Shard& shard, const Options& options,
+                                               const std::optional<Place>& before,
+                                               std::set<std::string> taken, std::stop_token stop) {
+  base_ = Base::missing;
+  const auto verdict =
+      start(shard, options, {.origin = kBase}, before,
             {.lineage = std::nullopt, .taken = std::move(taken), .replid = {}}, stop);
-  if (begun == Begun::not_now) {
-    throw Error(Side::source, ErrorKind::unavailable,
-                "a snapshot is needed, and no node may fork for it now");
+  note_protection(verdict.decision.sentence);
+  if (!verdict.node) {
+    return std::nullopt;
   }
   desk_.begin_base();
   return taker_.wait_for_place(std::move(stop));
@@ -154,19 +155,21 @@ void BaseKeeper::see_to_it(const replica::Shard& shard, const Options& options, 
       durable_.has_base(place.lineage);
     }
   }
+  std::string why_not = "the snapshot that it needs has not begun yet";
   // What is asked for is also something for the log to begin with.
   if (desk_.waiting()) {
     serve(shard, options, place, stop);
-    return;
-  }
-  if (base_ == Base::missing && may_sync(options, place, stop)) {
-    const auto begun =
-        start(shard, options, {.origin = kBase},
+  } else if (base_ == Base::missing) {
+    note_protection(why_not);
+    const auto verdict =
+        start(shard, options, {.origin = kBase}, place,
               {.lineage = place.lineage, .taken = {}, .replid = place.position.replid}, stop);
-    if (begun == Begun::yes) {
+    why_not = verdict.decision.sentence;
+    if (verdict.node) {
       desk_.begin_base();
     }
   }
+  note_protection(why_not);
 }
 
 void BaseKeeper::serve(const replica::Shard& shard, const Options& options, const Place& place,
@@ -176,13 +179,13 @@ void BaseKeeper::serve(const replica::Shard& shard, const Options& options, cons
     return;
   }
   try {
-    if (!wish->force && !may_sync(options, place, stop)) {
-      return;
-    }
-    const auto begun =
-        start(shard, options, *wish,
+    const auto verdict =
+        start(shard, options, *wish, place,
               {.lineage = place.lineage, .taken = {}, .replid = place.position.replid}, stop);
-    if (begun == Begun::yes) {
+    if (verdict.decision.act == policy::SyncDecision::Act::refuse) {
+      throw Error(Side::source, ErrorKind::unavailable, verdict.decision.sentence);
+    }
+    if (verdict.node) {
       desk_.take();
     }
   } catch (const Error& error) {
@@ -255,6 +258,8 @@ void BaseKeeper::tell(const SnapshotTaker::Outcome& outcome) {
 void BaseKeeper::stop() {
   taker_.stop();
   note_outcome();
+  metrics_.unprotected(false);
+  seen_.change([](Observations::Seen& seen) { seen.unprotected.reset(); });
   if (final_) {
     desk_.end();
     tell(std::exchange(final_, std::nullopt)->outcome);

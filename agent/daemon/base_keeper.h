@@ -44,18 +44,17 @@ class BaseKeeper {
 
   /// The arguments must outlive the keeper.
   BaseKeeper(catalog::Catalog& catalog, const std::string& shard, EventNotes& events,
-             BackupDesk& desk, Tasks& tasks, ForkGuard& guard, backup::DurablePoint& durable,
-             metrics::AgentMetrics& metrics, const Clock& clock, Ended ended);
-
-  /// Whether the floor allows a full sync now, backups of other runs included. If not, the first
-  /// time, it is logged and noted as an event of `place`, if there is one. Throws
-  /// Error(Side::repository, …) if that can't be asked.
-  bool may_sync(const Options& options, const std::optional<Place>& place, std::stop_token stop);
+             BackupDesk& desk, Tasks& tasks, ForkGuard& guard, Observations& seen,
+             backup::DurablePoint& durable, metrics::AgentMetrics& metrics, const Clock& clock,
+             Ended ended);
 
   /// Begins a new lineage with a snapshot from the best node, under another name than those that
-  /// are `taken`, and returns where its log begins; the snapshot goes on by itself.
-  Place begin_lineage(const replica::Shard& shard, const Options& options,
-                      std::set<std::string> taken, std::stop_token stop);
+  /// are `taken`, and returns where its log begins; the snapshot goes on by itself. Nothing if no
+  /// node may fork now: why is told, and noted as an event of `before`, where the log was lost.
+  /// Throws Error(Side::repository, …) if the repository does not say what it has.
+  std::optional<Place> begin_lineage(const replica::Shard& shard, const Options& options,
+                                     const std::optional<Place>& before,
+                                     std::set<std::string> taken, std::stop_token stop);
 
   /// Tells that the log is read at `place` now.
   void follow(const Place& place);
@@ -71,17 +70,17 @@ class BaseKeeper {
  private:
   enum class Base { there, missing, unknown };
 
-  enum class Begun { yes, not_now };
-
-  Begun start(const replica::Shard& shard, const Options& options, const BackupWish& wish,
-              SnapshotTaker::Target target, const std::stop_token& stop);
+  ForkVerdict start(const replica::Shard& shard, const Options& options, const BackupWish& wish,
+                    const std::optional<Place>& place, SnapshotTaker::Target target,
+                    const std::stop_token& stop);
   void serve(const replica::Shard& shard, const Options& options, const Place& place,
              const std::stop_token& stop);
-  void note_not_begun(const ForkVerdict& verdict);
+  void note_not_begun(const ForkVerdict& verdict, const std::optional<Place>& place);
+  void note_protection(const std::string& why_not);
   void note_outcome();
   void finish_final(const replica::Shard& shard, const Place& place);
   void tell(const SnapshotTaker::Outcome& outcome);
-  std::optional<std::chrono::milliseconds> since_last_sync(std::stop_token stop) const;
+  std::optional<Timestamp> last_sync(std::stop_token stop) const;
 
   catalog::Catalog& catalog_;
   const std::string shard_;
@@ -92,6 +91,7 @@ class BaseKeeper {
   BackupDesk& desk_;
   Tasks& tasks_;
   ForkGuard& guard_;
+  Observations& seen_;
   const Ended ended_;
   SnapshotTaker taker_;
   /// A final backup whose log is not stored to its end yet.
@@ -103,7 +103,6 @@ class BaseKeeper {
   std::optional<Final> final_;
   std::string lineage_;  ///< That is followed.
   Base base_ = Base::unknown;
-  bool deferred_ = false;
 };
 
 }  // namespace keyrewind::daemon

@@ -56,13 +56,20 @@ std::string word_of(const SyncDecision& decision) {
 }  // namespace
 
 ForkVerdict judge_fork(const std::vector<replica::Node>& nodes,
-                       const replica::SourceOptions& source, const ForkRules& rules, Timestamp now,
-                       const std::stop_token& stop) {
+                       const replica::SourceOptions& source, const ForkRules& rules,
+                       const SyncFloor& floor, Timestamp now, const std::stop_token& stop) {
   policy::SyncQuestion question;
   question.now = now;
   question.method = rules.method;
   question.min_free_percent = rules.min_free_percent;
   question.memory_limit = rules.memory_limit;
+  question.last_sync = floor.last_sync;
+  question.min_interval = floor.min_interval;
+  question.force = floor.force;
+  // Without any node only what they say is missing, unless it is decided whatever that is.
+  if (auto decision = policy::decide_sync(question); decision.reason != SyncReason::no_node) {
+    return {.decision = std::move(decision)};
+  }
   std::vector<replica::Address> asked;
   std::optional<Error> failure;
   for (const replica::Node& node : nodes) {
@@ -92,10 +99,11 @@ ForkVerdict judge_fork(const std::vector<replica::Node>& nodes,
 
 ForkVerdict ForkGuard::judge(const std::vector<replica::Node>& nodes,
                              const replica::SourceOptions& source, const ForkRules& rules,
-                             const std::stop_token& stop) {
-  ForkVerdict verdict = judge_fork(nodes, source, rules, clock_.now(), stop);
+                             const SyncFloor& floor, const std::stop_token& stop) {
+  ForkVerdict verdict = judge_fork(nodes, source, rules, floor, clock_.now(), stop);
   const SyncDecision& decision = verdict.decision;
-  was_news_ = std::exchange(last_, decision.sentence) != decision.sentence;
+  // Not the sentence: the figures in it are others each time.
+  was_news_ = std::exchange(last_, decision.reason) != decision.reason;
   if (was_news_ || verdict.node) {
     metrics_.decided(to_metric(decision));
   }
@@ -107,7 +115,8 @@ ForkVerdict ForkGuard::judge(const std::vector<replica::Node>& nodes,
   }
   const Timestamp now = clock_.now();
   seen_.change([&](Observations::Seen& seen) {
-    seen.status.guard = {.at = now, .decision = word, .reason = decision.sentence};
+    seen.status.guard = {
+        .at = now, .decision = word, .reason = decision.sentence, .until = decision.until};
     seen.full_sync_refused =
         decision.act == SyncDecision::Act::refuse ? decision.sentence : std::string();
   });

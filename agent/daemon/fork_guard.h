@@ -6,6 +6,7 @@
 #include "policy/sync_guard.h"
 #include "replica/nodes.h"
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <stop_token>
@@ -21,6 +22,13 @@ struct ForkRules {
   std::uint64_t memory_limit = 0;       ///< Bytes of a node; 0: what its machine has.
 };
 
+/// How soon after one full sync the next one may be.
+struct SyncFloor {
+  std::optional<Timestamp> last_sync{};
+  std::chrono::milliseconds min_interval{};
+  bool force = false;  ///< A person passes it.
+};
+
 /// What was decided about a full sync, and where it is to be done.
 struct ForkVerdict {
   policy::SyncDecision decision;
@@ -30,10 +38,10 @@ struct ForkVerdict {
 
 /// Asks each of `nodes`, best first, how its memory is and what it does, and decides where to fork,
 /// if anywhere. A node that can't be asked is passed over; one that may not say (no right +info) is
-/// taken for able, with a warning.
+/// taken for able, with a warning. Below the floor nobody is asked.
 ForkVerdict judge_fork(const std::vector<replica::Node>& nodes,
-                       const replica::SourceOptions& source, const ForkRules& rules, Timestamp now,
-                       const std::stop_token& stop);
+                       const replica::SourceOptions& source, const ForkRules& rules,
+                       const SyncFloor& floor, Timestamp now, const std::stop_token& stop);
 
 /// The same for an agent: logs each verdict that is news, and tells what it is asked about it. One
 /// thread at a time.
@@ -44,16 +52,16 @@ class ForkGuard {
       : seen_(seen), metrics_(metrics), clock_(clock) {}
 
   ForkVerdict judge(const std::vector<replica::Node>& nodes, const replica::SourceOptions& source,
-                    const ForkRules& rules, const std::stop_token& stop);
+                    const ForkRules& rules, const SyncFloor& floor, const std::stop_token& stop);
 
-  /// Whether the last verdict was another one than the one before.
+  /// Whether the last verdict had another reason than the one before.
   bool was_news() const noexcept { return was_news_; }
 
  private:
   Observations& seen_;
   metrics::AgentMetrics& metrics_;
   const Clock& clock_;
-  std::string last_;
+  std::optional<policy::SyncReason> last_;
   bool was_news_ = false;
 };
 

@@ -100,6 +100,11 @@ class Judge {
           fmt::format("the log has been detached for {}{}", to_human(age(*log.detached_since)),
                       log.why.empty() ? "" : ": " + log.why));
     }
+    if (log.unprotected_since && age(*log.unprotected_since) >= kPatience) {
+      add(log.snapshot_running ? Level::warning : Level::error, "unprotected",
+          fmt::format("what was written since {} cannot be restored without a new snapshot: {}",
+                      to_rfc3339(*log.unprotected_since), log.why_unprotected));
+    }
     const milliseconds most = std::max(kLeastLag, 10 * log.segment_max_age);
     if (log.lag && *log.lag > most) {
       add(Level::error, "log_lagging",

@@ -22,6 +22,10 @@ struct HealthFacts {
   struct Log {
     std::optional<Timestamp> detached_since{};  ///< Nothing: it is attached.
     std::string why{};                          ///< It is detached.
+    /// Since when what is written can't be restored, for want of a snapshot. Nothing: it can.
+    std::optional<Timestamp> unprotected_since{};
+    std::string why_unprotected{};
+    bool snapshot_running = false;  ///< The one that it wants.
     /// Age of the oldest write that the repository lacks; nothing: it lacks none.
     std::optional<std::chrono::milliseconds> lag{};
     std::chrono::milliseconds segment_max_age{10000};

@@ -22,6 +22,13 @@ class Observations {
     std::string detached_why{};
     /// When the newest byte that the repository has had arrived.
     std::optional<Timestamp> durable_arrived{};
+    /// What is written can't be restored: the log has no snapshot to begin with.
+    struct Unprotected {
+      Timestamp since{};
+      std::string why{};
+      bool snapshot_running = false;  ///< Then that will end it.
+    };
+    std::optional<Unprotected> unprotected{};
     std::map<std::string, Timestamp> unreachable_since{};  ///< By repository.
     std::string full_sync_refused{};
     std::string verify_failure{};

@@ -5,6 +5,7 @@
 #include "base/size.h"
 #include "catalog/imports.h"
 #include "policy/quota.h"
+#include "policy/sync_guard.h"
 
 #include <fmt/format.h>
 
@@ -54,11 +55,11 @@ void check_floor(const std::vector<catalog::Commit>& backups, std::chrono::milli
       last = commit.created;
     }
   }
-  if (last && now - *last < floor) {
+  if (const auto until = policy::floor_ends(last, floor, now)) {
     throw Error(ErrorKind::busy,
                 fmt::format("the last full sync is only {} old; by quotas.full_sync_min_interval "
                             "the next may be at {}, or with --force",
-                            to_human(now - *last), to_rfc3339(*last + floor)));
+                            to_human(now - *last), to_rfc3339(*until)));
   }
 }
 

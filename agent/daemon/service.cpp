@@ -454,6 +454,11 @@ class Service::Work {
                                  .segment_max_age = options.agent.segment_max_age,
                                  .spool_bytes = seen.status.log.spool_bytes,
                                  .spool_limit_bytes = seen.status.log.spool_limit_bytes};
+    if (seen.unprotected) {
+      facts.log->unprotected_since = seen.unprotected->since;
+      facts.log->why_unprotected = seen.unprotected->why;
+      facts.log->snapshot_running = seen.unprotected->snapshot_running;
+    }
     if (!facts.is_standby) {
       for (const api::ScheduleStatus& schedule : scheduler_.list()) {
         facts.schedules.push_back({.name = schedule.name,

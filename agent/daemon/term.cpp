@@ -37,6 +37,7 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds kFirstPause{100};
 constexpr milliseconds kLongestPause{10000};
+constexpr milliseconds kSnapshotPause{2000};  ///< Before a full sync is asked for again.
 
 /// How long the thread that decides may be without a beat: an attempt asks a repository and several
 /// nodes, each of which may take as long as it is tried again.
@@ -140,7 +141,7 @@ class Term::Work {
                         seen_.change([&](auto& seen) { seen.durable_arrived = arrived; });
                       }},
                  metrics_, clock_),
-        bases_(catalog_, kOnlyShard, events_, desk_, context.tasks, context.guard, durable_,
+        bases_(catalog_, kOnlyShard, events_, desk_, context.tasks, context.guard, seen_, durable_,
                metrics_, clock_, context.backup_ended) {
     reload(options_);
     shipper_.on_break([this](const std::string& lineage) { place_.give_up(lineage); });
@@ -615,10 +616,6 @@ class Term::Work {
                   "a snapshot is needed, and the repository does not answer");
     }
     const std::optional<Place> before = lost.empty() ? abandoned_ : std::optional(lost.front());
-    if (!bases_.may_sync(base_options(options), before, stop)) {
-      flow::pause(milliseconds(2000), stop);
-      return;
-    }
     std::set<std::string> taken;
     for (const Place& place : lost) {
       taken.insert(place.lineage);
@@ -626,14 +623,19 @@ class Term::Work {
     if (before) {
       taken.insert(before->lineage);
     }
-    const Place place = bases_.begin_lineage(shard, base_options(options), taken, stop);
+    const auto place = bases_.begin_lineage(shard, base_options(options), before, taken, stop);
+    if (!place) {
+      note_detached("it needs a snapshot to begin with");
+      flow::pause(kSnapshotPause, stop);
+      return;
+    }
     if (before) {
-      note_gap(*before, place);
+      note_gap(*before, *place);
     }
     refused_since_.reset();
     abandoned_.reset();
     metrics_.forget_offsets();
-    place_.set(place);
+    place_.set(*place);
   }
 
   void note_gap(const Place& before, const Place& after) {

@@ -159,6 +159,7 @@ AgentMetrics::AgentMetrics(std::string source)
   series_->set_link_up(false);
   series_->set_spool_full(false);
   full_sync_deferred(false);
+  unprotected(false);
   active(false);
 }
 
@@ -261,6 +262,12 @@ void AgentMetrics::full_sync() {
 void AgentMetrics::full_sync_deferred(bool yes) {
   series_->set("keyrewind_full_sync_deferred",
                "Whether a full sync is needed, but put off to spare the server.", yes ? 1 : 0);
+}
+
+void AgentMetrics::unprotected(bool yes) {
+  series_->set("keyrewind_log_unprotected",
+               "Whether what is written now cannot be restored, for want of a snapshot.",
+               yes ? 1 : 0);
 }
 
 void AgentMetrics::decided(SnapshotDecision decision) {

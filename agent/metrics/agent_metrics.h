@@ -97,6 +97,7 @@ class AgentMetrics {
   void failover();                    ///< keyrewind_failovers_total
   void full_sync();                   ///< keyrewind_replication_resyncs_total{kind="full"}
   void full_sync_deferred(bool yes);  ///< keyrewind_full_sync_deferred
+  void unprotected(bool yes);         ///< keyrewind_log_unprotected
   void repository_failure();          ///< keyrewind_repository_failures_total
 
   /// keyrewind_snapshot_decisions_total by decision: one was needed, and this was decided.

@@ -63,16 +63,6 @@ SyncDecision refuse(SyncReason reason, std::string sentence) {
   return {.act = Act::refuse, .reason = reason, .sentence = std::move(sentence)};
 }
 
-/// What the clock forbids. A last sync in the future is a clock that was wrong then or is now: the
-/// floor counts from now on at the latest.
-std::optional<Timestamp> not_before(const SyncQuestion& question) {
-  if (!question.last_sync || question.min_interval.count() <= 0) {
-    return std::nullopt;
-  }
-  const Timestamp until = std::min(*question.last_sync, question.now) + question.min_interval;
-  return until > question.now ? std::optional(until) : std::nullopt;
-}
-
 /// Goes through the nodes in their order.
 SyncDecision choose(const SyncQuestion& question) {
   std::string busy;
@@ -133,8 +123,6 @@ std::string_view to_string(SyncReason reason) noexcept {
       return "memory_unknown";
     case SyncReason::forced:
       return "forced";
-    case SyncReason::sync_running:
-      return "sync_running";
     case SyncReason::too_soon:
       return "too_soon";
     case SyncReason::fork_running:
@@ -149,14 +137,18 @@ std::string_view to_string(SyncReason reason) noexcept {
   return "no_method";
 }
 
+std::optional<Timestamp> floor_ends(std::optional<Timestamp> last_sync,
+                                    std::chrono::milliseconds min_interval,
+                                    Timestamp now) noexcept {
+  const bool binds = last_sync && *last_sync <= now && now - *last_sync < min_interval;
+  return binds ? std::optional(*last_sync + min_interval) : std::nullopt;
+}
+
 SyncDecision decide_sync(const SyncQuestion& question) {
   if (question.method == Method::compaction || question.method == Method::scan) {
     return refuse(SyncReason::no_method, "this version makes snapshots by full syncs only");
   }
-  if (question.sync_running) {
-    return wait(SyncReason::sync_running, "another full sync of this shard is on its way");
-  }
-  const auto until = not_before(question);
+  const auto until = floor_ends(question.last_sync, question.min_interval, question.now);
   if (until && !question.force) {
     return wait(SyncReason::too_soon,
                 fmt::format("the last full sync began at {}, and quotas.full_sync_min_interval "

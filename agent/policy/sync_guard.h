@@ -28,7 +28,6 @@ enum class SyncReason {
   other_node,      ///< Begins on another one: those before it can't, or should not, fork now.
   memory_unknown,  ///< Begins on a node that does not say how its memory is (no right +info).
   forced,          ///< Begins before its time, because a person insists.
-  sync_running,    ///< Waits: another one of this shard is on its way, of whichever agent.
   too_soon,        ///< Waits: the last one is younger than the floor allows.
   fork_running,    ///< Waits: every node that could has a child at work.
   low_memory,      ///< Refused: no node has the memory.
@@ -45,7 +44,6 @@ struct GuardedNode {
 
 /// Everything that decides. To fill it in:
 ///   nodes          replica::choose_nodes, and replica::ask_fork_info of each
-///   sync_running   this process's own, and the shard's lock in the repository
 ///   last_sync      the newest begin of a snapshot of the shard in the catalog, of any agent
 struct SyncQuestion {
   Timestamp now{};
@@ -54,7 +52,6 @@ struct SyncQuestion {
   std::uint64_t memory_limit = 0;      ///< source.memory_limit; 0: what the machine has.
   std::chrono::milliseconds min_interval{};  ///< quotas.full_sync_min_interval
   bool force = false;                        ///< --force: passes the floor, and nothing else.
-  bool sync_running = false;
   std::optional<Timestamp> last_sync{};
   std::vector<GuardedNode> nodes{};  ///< Best first.
 };
@@ -69,7 +66,13 @@ struct SyncDecision {
   std::optional<Timestamp> until{};  ///< Of `wait`: when to ask again; nothing: whenever.
 };
 
-/// Decides about one full sync. The same question has the same answer.
+/// Until when the floor between two full syncs forbids another one; nothing if it does not. A last
+/// one in the future is a clock that was set back since: no reason to wait.
+std::optional<Timestamp> floor_ends(std::optional<Timestamp> last_sync,
+                                    std::chrono::milliseconds min_interval, Timestamp now) noexcept;
+
+/// Decides about one full sync. The same question has the same answer. That two never run at once
+/// is not decided here: a run holds the source's lock in the repository.
 SyncDecision decide_sync(const SyncQuestion& question);
 
 /// How much memory a fork would leave to the node, in percent of what it has: the least of the

@@ -180,10 +180,15 @@ TEST_F(AgentProcess, KeepsTheFloorBetweenFullSyncsAndSaysSo) {
   source.reset();
   source.emplace(options);
   wait_until("the deferral", [&] {
-    return agent.log().find("full sync deferred by quotas.full_sync_min_interval") !=
+    return agent.log().find("quotas.full_sync_min_interval allows the next one at ") !=
            std::string::npos;
   });
   EXPECT_EQ(source->info("sync_full"), "0");
+  const auto status = agent.user().json({"status"});
+  EXPECT_EQ(status["guard"]["decision"], "wait");
+  EXPECT_THAT(status["guard"]["until"].get<std::string>(), HasSubstr("T"));
+  wait_until("the metric",
+             [&] { return agent.metric("keyrewind_log_unprotected{source=\"orders\"}") == 1.0; });
   agent.configure(url, {.full_sync_min_interval = "0s"});
   agent.process().signal(SIGHUP);
   wait_until("a second window", [&] { return agent.timeline()["windows"].size() == 2; });

@@ -56,7 +56,7 @@ Status ScriptedAgent::status() const {
   status.source = {.name = "orders", .address = "valkey://orders:6379", .up = true};
   status.log.attached = true;
   status.log.lag = std::chrono::milliseconds(1500);
-  status.guard = {at(1), "fork", "enough memory"};
+  status.guard = {.at = at(1), .decision = "fork", .reason = "enough memory"};
   status.schedules = schedules();
   status.repositories = {{.name = "primary", .url = "file:///r", .reachable = true}};
   status.last_backup = backup("latest").commit;

@@ -43,6 +43,22 @@ TEST(Health, IsGoodWithoutReasons) {
   EXPECT_TRUE(judge({}).is_healthy()) << "what nobody knows is no reason";
 }
 
+TEST(Health, SuffersFromALogWithoutASnapshotToBeginWith) {
+  HealthFacts facts = good();
+  facts.log->unprotected_since = kNow - seconds(59);
+  facts.log->why_unprotected = "the next one may be at noon";
+  EXPECT_THAT(codes(facts), IsEmpty()) << "it may be about to begin";
+
+  facts.log->unprotected_since = kNow - minutes(1);
+  EXPECT_THAT(codes(facts), ElementsAre("unprotected"));
+  EXPECT_THAT(judge(facts).reasons.front().message, HasSubstr("the next one may be at noon"));
+  EXPECT_FALSE(judge(facts).is_healthy());
+
+  facts.log->snapshot_running = true;
+  EXPECT_THAT(codes(facts), ElementsAre("unprotected"));
+  EXPECT_TRUE(judge(facts).is_healthy()) << "that will end it";
+}
+
 TEST(Health, SuffersFromALogThatStaysDetached) {
   HealthFacts facts = good();
   facts.log->detached_since = kNow - seconds(59);

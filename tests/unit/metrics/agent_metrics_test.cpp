@@ -32,8 +32,8 @@ TEST(AgentMetrics, HaveEveryCounterFromTheBeginning) {
   for (const std::string name :
        {"replication_link_up", "replication_received_bytes_total", "log_segments_total",
         "log_merges_total", "log_gaps_total", "log_hops_total", "failovers_total",
-        "full_sync_deferred", "repository_failures_total", "spool_full", "source_up",
-        "restore_pending"}) {
+        "full_sync_deferred", "log_unprotected", "repository_failures_total", "spool_full",
+        "source_up", "restore_pending"}) {
     EXPECT_EQ(value_of(metrics, "keyrewind_" + name + "{source=\"orders\"}"), "0") << name;
   }
   for (const std::string reason :
@@ -103,6 +103,7 @@ TEST(AgentMetrics, CountWhatHappens) {
   metrics.failover();
   metrics.full_sync();
   metrics.full_sync_deferred(true);
+  metrics.unprotected(true);
   metrics.decided(SnapshotDecision::wait);
   metrics.repository_failure();
 
@@ -124,6 +125,7 @@ TEST(AgentMetrics, CountWhatHappens) {
       value_of(metrics, "keyrewind_snapshot_decisions_total{decision=\"wait\",source=\"orders\"}"),
       "1");
   EXPECT_EQ(value_of(metrics, "keyrewind_full_sync_deferred" + source), "1");
+  EXPECT_EQ(value_of(metrics, "keyrewind_log_unprotected" + source), "1");
   EXPECT_EQ(value_of(metrics, "keyrewind_repository_failures_total" + source), "1");
 }
 
