@@ -16,7 +16,7 @@ std::unique_ptr<store::ObjectStore> open_store(const config::Config& config,
                                                flow::RateLimit& own_limit, const Clock& clock) {
   storage::StorageOptions options = config::to_storage_options(config, name, use.identities);
   options.s3.upload_limit = use.upload_limit == nullptr ? &own_limit : use.upload_limit;
-  options.s3.observer = use.observer;
+  options.observer = use.observer;
   return storage::open(options, clock);
 }
 

@@ -84,7 +84,8 @@ struct StorageMetrics::Series {
   const Labels labels;
   prometheus::Counter& sent;
   prometheus::Counter& received;
-  std::mutex mutex;  ///< No gauge is removed while it is set.
+  std::mutex mutex;  ///< Guards what follows, and its gauge.
+  std::optional<Timestamp> credentials_end;
 };
 
 StorageMetrics::StorageMetrics(prometheus::Registry& registry, std::string repository)
@@ -112,6 +113,10 @@ void StorageMetrics::request(const store::RequestReport& report) {
           std::chrono::duration<double>(report.duration).count());
   series_->sent.Increment(static_cast<double>(report.sent));
   series_->received.Increment(static_cast<double>(report.received));
+  // A request that had none, since they could not be had, says nothing of their end.
+  if (report.credentials_end || report.result == "ok") {
+    credentials_end(report.credentials_end);
+  }
 }
 
 store::Observer StorageMetrics::observer() {
@@ -120,6 +125,9 @@ store::Observer StorageMetrics::observer() {
 
 void StorageMetrics::credentials_end(std::optional<Timestamp> when) {
   const std::lock_guard lock(series_->mutex);
+  if (std::exchange(series_->credentials_end, when) == when) {
+    return;
+  }
   if (when) {
     set_gauge(series_->registry, kExpiry, kExpiryHelp, series_->labels, seconds_of(*when));
   } else {

@@ -27,15 +27,16 @@ class StorageMetrics {
   /// keyrewind_storage_operation_duration_seconds by operation,
   /// keyrewind_storage_operation_errors_total by operation and code,
   /// keyrewind_storage_transferred_bytes_total by direction. Each attempt is one.
+  /// keyrewind_storage_credentials_expiry_timestamp_seconds is that of the last one; without an end
+  /// the gauge goes.
   void request(const store::RequestReport& report);
 
   /// Calls `request`; must not outlive this.
   store::Observer observer();
 
-  /// keyrewind_storage_credentials_expiry_timestamp_seconds; without an end the gauge goes.
+ private:
   void credentials_end(std::optional<Timestamp> when);
 
- private:
   struct Series;
   const std::unique_ptr<Series> series_;
 };

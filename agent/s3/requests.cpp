@@ -299,7 +299,8 @@ void Requests::report(const Call& call, const Try& attempt, bool retried) const 
              .retried = retried,
              .duration = attempt.response.duration,
              .sent = attempt.response.status == 0 ? 0 : call.body.size(),
-             .received = attempt.response.received});
+             .received = attempt.response.received,
+             .credentials_end = attempt.credentials.expires});
 }
 
 std::optional<std::chrono::seconds> Requests::clock_ahead() const {

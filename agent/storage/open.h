@@ -4,6 +4,7 @@
 #include "codec/age.h"
 #include "s3/s3_store.h"
 #include "store/object_store.h"
+#include "store/report.h"
 
 #include <memory>
 #include <string>
@@ -15,9 +16,10 @@ namespace keyrewind::storage {
 
 struct StorageOptions {
   std::string url;     ///< "file:///absolute/folder" or "s3://bucket/prefix".
-  s3::S3Options s3{};  ///< But for `bucket` and `prefix`, which the URL has.
+  s3::S3Options s3{};  ///< But for `observer`, and `bucket` and `prefix`, which the URL has.
   std::vector<codec::AgeRecipient> recipients{};
   std::vector<codec::AgeIdentity> identities{};
+  store::Observer observer{};  ///< Of all requests, whatever the kind of store.
 };
 
 /// Nothing is contacted yet. Throws Error(config) for any other URL, saying what is accepted.

@@ -111,7 +111,7 @@ class WholeAgent {
         storage->request({.operation = operation, .result = "ok"});
       }
       storage->request({.operation = "put", .result = "slow_down", .retried = true});
-      storage->credentials_end(now());
+      storage->request({.operation = "get", .result = "ok", .credentials_end = now()});
     }
   }
 

@@ -131,14 +131,23 @@ INSTANTIATE_TEST_SUITE_P(Words, StorageErrorCode,
                                          Word{"failed", "other"}),
                          [](const auto& one) { return one.param.from; });
 
-TEST_F(StorageMetricsTest, ForgetTheEndOfCredentialsThatHaveNone) {
+TEST_F(StorageMetricsTest, TellWhenTheCredentialsEndThatWereUsedLast) {
   StorageMetrics storage(registry_, "primary");
   const std::string expiry = "credentials_expiry_timestamp_seconds{repository=\"primary\"}";
+  const auto request = [&](std::string_view result, std::optional<Timestamp> end) {
+    storage.request({.operation = "get", .result = result, .credentials_end = end});
+  };
 
-  storage.credentials_end(Timestamp(std::chrono::seconds(1700)));
-  EXPECT_EQ(value_of(expiry), "1700");
-  storage.credentials_end(std::nullopt);
+  request("ok", std::nullopt);
   EXPECT_EQ(value_of(expiry), "absent");
+  request("denied", Timestamp(std::chrono::seconds(1700)));
+  EXPECT_EQ(value_of(expiry), "1700");
+  request("ok", Timestamp(std::chrono::seconds(1800)));
+  EXPECT_EQ(value_of(expiry), "1800");
+  request("no_answer", std::nullopt);
+  EXPECT_EQ(value_of(expiry), "1800") << "that there are no new ones is no reason to be silent";
+  request("ok", std::nullopt);
+  EXPECT_EQ(value_of(expiry), "absent") << "these have no end";
 }
 
 TEST_F(StorageMetricsTest, OfSeveralRepositoriesStandInOneRegistry) {

@@ -423,6 +423,35 @@ TEST_F(RequestsTest, TakeNoMoreThanTheyWereTold) {
   EXPECT_EQ(sent(), 1);
 }
 
+TEST_F(RequestsTest, ReportNoEndOfCredentialsThatHaveNone) {
+  std::optional<Timestamp> end = Timestamp();
+  options_.observer = [&](const store::RequestReport& report) { end = report.credentials_end; };
+
+  (void)requests().send(get("no-such"), {});
+
+  EXPECT_EQ(end, std::nullopt);
+}
+
+TEST_F(RequestsTest, ReportWhenTheCredentialsEnd) {
+  const Timestamp expires = std::chrono::floor<std::chrono::seconds>(clock_.now()) + 1h;
+  test::HttpServer container([&](const test::HttpRequest& /*request*/) -> test::HttpAnswer {
+    return {.body = fmt::format(R"({{"AccessKeyId":"AKIATEMP","SecretAccessKey":"{}",)"
+                                R"("Token":"t","Expiration":"{}"}})",
+                                test::kFakeSecret, to_rfc3339(expires))};
+  });
+  options_.credentials = {};
+  options_.credentials.environment = [&](const std::string& name) {
+    return name == "AWS_CONTAINER_CREDENTIALS_FULL_URI" ? std::optional(container.url() + "/keys")
+                                                        : std::nullopt;
+  };
+  std::optional<Timestamp> end;
+  options_.observer = [&](const store::RequestReport& report) { end = report.credentials_end; };
+
+  (void)requests().send(get("no-such"), {});
+
+  EXPECT_EQ(end, expires);
+}
+
 TEST_F(RequestsTest, ReportEveryTry) {
   std::vector<std::string> reports;
   options_.observer = [&](const store::RequestReport& report) {

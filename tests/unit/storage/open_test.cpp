@@ -4,7 +4,12 @@
 #include "base/error.h"
 #include "support/temp_dir.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
 
 namespace keyrewind::storage {
 namespace {
@@ -25,6 +30,25 @@ TEST_F(Open, MakesAStoreOfFiles) {
   EXPECT_FALSE(store->encrypts());
   EXPECT_TRUE(store->put_if_absent("a", as_bytes("x"), {}));
   EXPECT_EQ(store->get("a", 10, {}), Bytes(1, std::byte{'x'}));
+}
+
+TEST_F(Open, ReportsRequestsToFilesAsTheyAreStored) {
+  std::vector<std::string> reports;
+  std::uint64_t sent = 0;
+  const auto store =
+      open({.url = url_,
+            .recipients = {codec::AgeRecipient(kRecipient)},
+            .observer =
+                [&](const store::RequestReport& report) {
+                  reports.push_back(fmt::format("{} {}", report.operation, report.result));
+                  sent += report.sent;
+                }},
+           clock_);
+  store->put_if_absent("a.age", as_bytes("x"), {});
+  store->head("b", {});
+
+  EXPECT_THAT(reports, testing::ElementsAre("put ok", "head missing"));
+  EXPECT_GT(sent, 100U) << "a header of age is longer than what it is put before";
 }
 
 TEST_F(Open, ContactsNothing) {

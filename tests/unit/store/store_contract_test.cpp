@@ -4,6 +4,7 @@
 #include "store/encrypted_store.h"
 #include "store/file_store.h"
 #include "store/memory_store.h"
+#include "store/observed_store.h"
 #include "suffixed_store.h"
 #include "support/temp_dir.h"
 
@@ -22,6 +23,12 @@ OpenedStore open_folder() {
   auto folder = std::make_shared<TempDir>();
   auto store = std::make_unique<store::FileStore>(folder->path());
   return {std::move(folder), std::move(store)};
+}
+
+OpenedStore open_observed() {
+  return {nullptr,
+          std::make_unique<store::ObservedStore>(std::make_unique<store::MemoryStore>(),
+                                                 [](const store::RequestReport& /*report*/) {})};
 }
 
 std::unique_ptr<store::ObjectStore> make_encrypted(std::vector<codec::AgeIdentity> identities) {
@@ -50,6 +57,7 @@ INSTANTIATE_TEST_SUITE_P(
     Stores, StoreContract,
     testing::Values(
         StoreFactory{"memory", open_memory}, StoreFactory{"file", open_folder},
+        StoreFactory{"observed", open_observed},
         StoreFactory{"encrypted_plain_names", open_plain_names},
         StoreFactory{.name = "encrypted", .open = open_encrypted_names, .encrypts = true},
         StoreFactory{.name = "encrypted_own", .open = open_own_objects, .encrypts = true}),
