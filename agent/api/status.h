@@ -58,7 +58,8 @@ struct RepositoryStatus {
   std::uint64_t stored_bytes = 0;
   std::optional<Timestamp> restorable_from{};
   std::optional<Timestamp> restorable_until{};
-  std::uint64_t lag_bytes = 0;  ///< Of a copy: what it lacks.
+  /// Of a copy: how long ago the oldest was stored of what it lacks.
+  std::optional<std::chrono::milliseconds> lag{};
 };
 
 /// What the agent knows of itself at one moment.

@@ -21,8 +21,8 @@ ordered_json total_or_null(std::uint64_t total) {
   return total == 0 ? ordered_json() : ordered_json(total);
 }
 
-double in_seconds(std::chrono::milliseconds time) {
-  return std::chrono::duration<double>(time).count();
+ordered_json seconds_or_null(const std::optional<std::chrono::milliseconds>& time) {
+  return time ? ordered_json(std::chrono::duration<double>(*time).count()) : ordered_json();
 }
 
 ordered_json to_json(const RepositoryStatus& repository) {
@@ -35,7 +35,7 @@ ordered_json to_json(const RepositoryStatus& repository) {
           {"stored_bytes", repository.stored_bytes},
           {"restorable_from", time_or_null(repository.restorable_from)},
           {"restorable_until", time_or_null(repository.restorable_until)},
-          {"lag_bytes", repository.lag_bytes}};
+          {"lag_seconds", seconds_or_null(repository.lag)}};
 }
 
 ordered_json to_json(const Status::Agent& agent) {
@@ -65,7 +65,7 @@ ordered_json to_json(const Status::Log& log) {
           {"received_offset", log.received_offset},
           {"durable_offset", log.durable_offset},
           {"lag_bytes", log.lag_bytes},
-          {"lag_seconds", log.lag ? ordered_json(in_seconds(*log.lag)) : ordered_json()},
+          {"lag_seconds", seconds_or_null(log.lag)},
           {"spool_bytes", log.spool_bytes},
           {"spool_limit_bytes", log.spool_limit_bytes}};
 }

@@ -36,6 +36,9 @@ namespace {
 
 constexpr std::chrono::seconds kMetricsInterval{5};
 
+/// A restore runs before the server, and so before the agent beside that, which then tells of it.
+constexpr std::chrono::minutes kRecentRestore{10};
+
 /// Between two looks at the file: a ConfigMap takes longer to arrive.
 constexpr std::chrono::seconds kConfigInterval{3};
 
@@ -159,7 +162,8 @@ class RunningAgent {
     }
     const std::stop_callback on_stop(stop, [this] { manager_.stopping(); });
     daemon::RestoreWatch restores(repositories_.catalog(), config_at_start_.source.data_dir,
-                                  metrics_.agent.restores());
+                                  metrics_.agent.restores(), clock_.now() - kRecentRestore,
+                                  [this](const daemon::RestoreWatch::End& end) { tell(end); });
     std::stop_source end;
     flow::Group threads(end.get_token());
     threads.spawn("restores", [&](const std::stop_token& token) { restores.look_for_ever(token); });
@@ -208,11 +212,19 @@ class RunningAgent {
     return options;
   }
 
+  void tell(const daemon::RestoreWatch::End& restore) {
+    service_.note_restore(fmt::format(
+        "a restore {} at {}", restore.succeeded ? "was done" : "failed", to_rfc3339(restore.at)));
+  }
+
   /// One line for the service manager.
   std::string describe() const {
     const std::string& source = config_at_start_.source.name;
     if (!metrics_.agent.is_active()) {
       return fmt::format("standing by for {}", source);
+    }
+    if (!config_at_start_.log.enabled) {
+      return fmt::format("backing {} up by schedule", source);
     }
     return metrics_.agent.is_attached()
                ? fmt::format("following the log of {}", source)

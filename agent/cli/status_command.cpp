@@ -119,7 +119,10 @@ ordered_json status_of_repository(Invocation& invocation) {
                                                         ? seen.repository.restorable_until
                                                         : std::nullopt});
   facts.stored_bytes = seen.repository.stored_bytes;
-  facts.verify_failure = seen.drill && !seen.drill->ok ? seen.drill->error : "";
+  if (seen.drill) {
+    facts.verify_failure = seen.drill->ok ? "" : seen.drill->error;
+    facts.proven = seen.drill->ok ? std::optional(seen.drill->finished) : std::nullopt;
+  }
   status.health = daemon::judge(facts);
   ordered_json json = api::to_json(status);
   // There is nobody who could say these.

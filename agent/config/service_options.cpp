@@ -184,8 +184,9 @@ std::vector<Option> notify_options() {
        .kind = Kind::secret,
        .field = +[](Config& c) -> Secret& { return c.notify.heartbeat_url; },
        .description =
-           "A URL that the agent asks for every minute while it is healthy, and only then: "
-           "whatever watches that notices everything else. It is shown nowhere. Empty: none.",
+           "A URL that the agent asks for every minute while it is healthy, warnings aside, and "
+           "only "
+           "then: whatever watches that notices everything else. It is shown nowhere. Empty: none.",
        .example = "https://hc-ping.example.com/8f1c0c3e",
        .may_be_literal = true,
        .check = check_web_url},

@@ -58,6 +58,10 @@ class Agent::Work {
         spool_(options_.spool, options_.source, kOnlyShard),
         events_(spool_, clock) {
     links_.seen.change([&](Observations::Seen& seen) {
+      seen.status.log.enabled = options_.log_enabled;
+      if (!options_.log_enabled) {
+        return;
+      }
       seen.detached_since = clock_.now();
       seen.detached_why = "it has not been attached yet";
     });
@@ -220,6 +224,16 @@ class Agent::Work {
       finish(false);
       throw;
     }
+  }
+
+  void note_copy(const std::string& name, std::optional<Timestamp> lacks_since) {
+    links_.seen.change([&](Observations::Seen& seen) {
+      if (lacks_since) {
+        seen.copy_lacks_since[name] = *lacks_since;
+      } else {
+        seen.copy_lacks_since.erase(name);
+      }
+    });
   }
 
   void show_role(api::Status::Agent::Role role, const std::string& holder) {

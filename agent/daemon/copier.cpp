@@ -61,6 +61,9 @@ void Copier::stop() {
   if (threads_) {
     threads_.reset();
     metrics_.forget_lag(options_.name);
+    if (options_.lacks) {
+      options_.lacks(std::nullopt);
+    }
   }
 }
 
@@ -170,7 +173,11 @@ std::optional<Timestamp> Copier::lacks_since() const {
 
 void Copier::tell_lag() {
   const std::lock_guard lock(telling_);
-  metrics_.lacks_since(options_.name, lacks_since());
+  const auto since = lacks_since();
+  metrics_.lacks_since(options_.name, since);
+  if (options_.lacks) {
+    options_.lacks(since);
+  }
 }
 
 }  // namespace keyrewind::daemon

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -27,6 +28,9 @@ struct CopierOptions {
   std::chrono::milliseconds look_interval{600000};  ///< Between two comparisons of everything.
   std::chrono::milliseconds first_pause{1000};      ///< After a failure …
   std::chrono::milliseconds longest_pause{60000};   ///< … growing to this.
+  /// Hears, in any thread, since when it lacks something; nothing: it lacks nothing, or nobody
+  /// knows.
+  std::function<void(std::optional<Timestamp> since)> lacks{};
 };
 
 /// Keeps one copy of a repository up to date, in two threads of its own: the log must not wait

@@ -28,6 +28,10 @@ constexpr milliseconds kOldRecoveryPoint = minutes(10);
 
 constexpr milliseconds kRetentionPatience = std::chrono::days(3);
 
+/// What the alerts KeyrewindCopyLagging and KeyrewindVerifyTooOld say.
+constexpr milliseconds kLongestCopyLag = std::chrono::hours(1);
+constexpr milliseconds kOldProof = std::chrono::days(8);
+
 /// Says what is wrong with each part.
 class Judge {
  public:
@@ -62,6 +66,11 @@ class Judge {
       }
       if (repository.backups == 0U && !is_young(kBackupSlack)) {
         add(Level::error, "no_backup", fmt::format("repository {} has no backup", repository.name));
+      }
+      if (repository.lacks_since && age(*repository.lacks_since) > kLongestCopyLag) {
+        add(Level::warning, "copy_lagging",
+            fmt::format("the copy {} lacks what was stored {} ago", repository.name,
+                        to_human(age(*repository.lacks_since))));
       }
       if (repository.restorable_until && age(*repository.restorable_until) > kOldRecoveryPoint) {
         add(Level::error, "recovery_point_old",
@@ -147,6 +156,11 @@ class Judge {
   void judge_rest() {
     if (!facts_.verify_failure.empty()) {
       add(Level::error, "verify_failed", facts_.verify_failure);
+    }
+    if (facts_.proven && age(*facts_.proven) > kOldProof) {
+      add(Level::warning, "verify_old",
+          fmt::format("no backup was found good by a verification or a drill for {}",
+                      to_human(age(*facts_.proven))));
     }
     if (!facts_.config_error.empty()) {
       add(Level::warning, "config_not_reloaded",

@@ -50,14 +50,17 @@ struct HealthFacts {
     std::string error{};
     std::optional<std::uint64_t> backups{};
     std::optional<Timestamp> restorable_until{};  ///< Asked only where no log is known.
+    std::optional<Timestamp> lacks_since{};       ///< Of a copy: age of what it lacks.
   };
   std::vector<Repository> repositories{};
 
   std::uint64_t stored_bytes = 0;
   std::uint64_t max_stored = 0;  ///< 0: no limit.
 
-  std::string source_error{};       ///< Why the source is not up; empty: it is, or nobody knows.
-  std::string verify_failure{};     ///< Of the last verification or drill; empty: it was good.
+  std::string source_error{};    ///< Why the source is not up; empty: it is, or nobody knows.
+  std::string verify_failure{};  ///< Of the last verification or drill; empty: it was good.
+  /// When one last was good; nothing: there was none, and perhaps none is wanted.
+  std::optional<Timestamp> proven{};
   std::string full_sync_refused{};  ///< Why the last one that was wanted was not done.
   std::string config_error{};       ///< Of the last reload.
   std::optional<Timestamp> retention_failing_since{};

@@ -138,8 +138,10 @@ void Notifier::send_until_taken(const Message& message, const std::stop_token& s
 void Notifier::run_heartbeat(const std::stop_token& stop) {
   std::string last_failure;
   while (!stop.stop_requested()) {
+    // At first, too: an agent that ends again and again, before it knows anything, is not well.
+    flow::pause(options().heartbeat_interval, stop);
     const NotifierOptions now = options();
-    if (now.heartbeat.given() && healthy_()) {
+    if (!stop.stop_requested() && now.heartbeat.given() && healthy_()) {
       try {
         send(now.heartbeat, {}, now, stop);
         last_failure.clear();
@@ -154,7 +156,6 @@ void Notifier::run_heartbeat(const std::stop_token& stop) {
         }
       }
     }
-    flow::pause(now.heartbeat_interval, stop);
   }
 }
 

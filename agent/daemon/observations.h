@@ -30,8 +30,14 @@ class Observations {
     };
     std::optional<Unprotected> unprotected{};
     std::map<std::string, Timestamp> unreachable_since{};  ///< By repository.
+    /// By copy, when the oldest of what it lacks was stored; not there: it lacks nothing, or nobody
+    /// knows.
+    std::map<std::string, Timestamp> copy_lacks_since{};
     std::string full_sync_refused{};
-    std::string verify_failure{};
+    std::string verify_failure{};  ///< Of this agent's last verification.
+    std::string drill_failure{};   ///< Of the last drill that the repository knows of.
+    /// When a verification or a drill last found a good backup.
+    std::optional<Timestamp> proven{};
     std::optional<Timestamp> retention_failing_since{};
     std::string retention_error{};
   };

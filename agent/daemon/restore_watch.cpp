@@ -40,8 +40,12 @@ std::optional<End> end_of(const std::optional<catalog::RestoreRequestStatus>& re
 }  // namespace
 
 RestoreWatch::RestoreWatch(const catalog::Catalog& catalog, std::filesystem::path data_dir,
-                           metrics::RestoreMetrics& metrics)
-    : catalog_(catalog), data_dir_(std::move(data_dir)), metrics_(metrics) {}
+                           metrics::RestoreMetrics& metrics, Timestamp news_since, Ended ended)
+    : catalog_(catalog),
+      data_dir_(std::move(data_dir)),
+      metrics_(metrics),
+      news_since_(news_since),
+      ended_(std::move(ended)) {}
 
 void RestoreWatch::look(const std::stop_token& stop) {
   try {
@@ -63,10 +67,14 @@ void RestoreWatch::look(const std::stop_token& stop) {
 }
 
 void RestoreWatch::tell(const std::optional<End>& end) {
-  if (end) {
-    metrics_.last(end->at,
-                  std::chrono::milliseconds(static_cast<std::int64_t>(end->seconds * 1000)),
-                  end->succeeded);
+  if (!end) {
+    return;
+  }
+  metrics_.last(end->at, std::chrono::milliseconds(static_cast<std::int64_t>(end->seconds * 1000)),
+                end->succeeded);
+  if (end->at > news_since_) {
+    news_since_ = end->at;
+    ended_(*end);
   }
 }
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "catalog/backup_lock.h"
+#include "catalog/drill_report.h"
 #include "catalog/restore_request.h"
 #include "daemon/backup_accounts.h"
 #include "daemon/backup_desk.h"
@@ -52,6 +53,12 @@ std::vector<WatchedRepository> watched(store::ObjectStore& store,
     all.push_back({copy.name, copy.store});
   }
   return all;
+}
+
+std::optional<Timestamp> time_of(const std::map<std::string, Timestamp>& times,
+                                 const std::string& repository) {
+  const auto found = times.find(repository);
+  return found == times.end() ? std::nullopt : std::optional(found->second);
 }
 
 bool fits(const catalog::Commit& commit, const api::BackupFilter& filter) {
@@ -191,6 +198,11 @@ class Service::Work {
     api::Status status = seen.status;
     status.schedules = scheduler_.list();
     status.log.lag = lag_of(seen);
+    for (api::RepositoryStatus& repository : status.repositories) {
+      if (const auto since = time_of(seen.copy_lacks_since, repository.name)) {
+        repository.lag = std::max(clock_.now() - *since, milliseconds(0));
+      }
+    }
     status.health = judge(facts_of(seen));
     return status;
   }
@@ -383,7 +395,7 @@ class Service::Work {
             scheduler_.begin(started_by_schedule(watch_.backups()));
           }
         }
-        note_restore_request(stop);
+        note_drill(stop);
       } else {
         watch_.look(stop);
       }
@@ -411,25 +423,31 @@ class Service::Work {
     news_.notify_all();
   }
 
-  /// Tells whoever wants to know when a restore that was asked for has been done.
-  void note_restore_request(const std::stop_token& stop) {
+  /// Takes over what the last drill has found, whoever ran it.
+  void note_drill(const std::stop_token& stop) {
     try {
-      const auto status = catalog::newest_restore_request(catalog_, stop);
-      if (!status) {
+      const auto drills = catalog::read_drills(catalog_, "", 1, stop);
+      if (drills.empty() || drills.back().id == last_drill_) {
         return;
       }
-      const auto outcome = status->outcomes.find(kOnlyShard);
-      if (outcome != status->outcomes.end()) {
-        const bool is_news = last_restore_ && *last_restore_ < outcome->second.finished;
-        last_restore_ = outcome->second.finished;
-        if (is_news) {
-          notifier_.tell(Occasion::restored,
-                         fmt::format("backup {} was restored", outcome->second.backup));
+      const catalog::DrillReport& drill = drills.back();
+      const bool is_news = !last_drill_.empty();
+      last_drill_ = drill.id;
+      const std::string failure = drill.ok ? ""
+                                           : fmt::format("the drill of {} failed: {}",
+                                                         to_rfc3339(drill.finished), drill.error);
+      metrics_.verifications().seed(metrics::VerifyLevel::load, drill.ok, drill.finished);
+      seen_.change([&](Observations::Seen& seen) {
+        seen.drill_failure = failure;
+        if (drill.ok && (!seen.proven || *seen.proven < drill.finished)) {
+          seen.proven = drill.finished;
         }
+      });
+      if (is_news && !drill.ok) {
+        notifier_.tell(Occasion::verify_failed, failure);
       }
-      last_restore_ = last_restore_.value_or(Timestamp());
     } catch (const Error& error) {
-      log::debug("restore request not read", {{"error", error.what()}});
+      log::debug("drills not read", {{"error", error.what()}});
     }
   }
 
@@ -442,22 +460,30 @@ class Service::Work {
     return std::max(clock_.now() - *seen.durable_arrived, milliseconds(0));
   }
 
+  HealthFacts::Log log_facts_of(const Observations::Seen& seen,
+                                milliseconds segment_max_age) const {
+    HealthFacts::Log log{.detached_since = seen.detached_since,
+                         .why = seen.detached_why,
+                         .lag = lag_of(seen),
+                         .segment_max_age = segment_max_age,
+                         .spool_bytes = seen.status.log.spool_bytes,
+                         .spool_limit_bytes = seen.status.log.spool_limit_bytes};
+    if (seen.unprotected) {
+      log.unprotected_since = seen.unprotected->since;
+      log.why_unprotected = seen.unprotected->why;
+      log.snapshot_running = seen.unprotected->snapshot_running;
+    }
+    return log;
+  }
+
   HealthFacts facts_of(const Observations::Seen& seen) const {
     const ServiceOptions options = this->options();
     HealthFacts facts;
     facts.now = clock_.now();
     facts.since = seen.status.agent.started;
     facts.is_standby = seen.status.agent.role == Role::standby;
-    facts.log = HealthFacts::Log{.detached_since = seen.detached_since,
-                                 .why = seen.detached_why,
-                                 .lag = lag_of(seen),
-                                 .segment_max_age = options.agent.segment_max_age,
-                                 .spool_bytes = seen.status.log.spool_bytes,
-                                 .spool_limit_bytes = seen.status.log.spool_limit_bytes};
-    if (seen.unprotected) {
-      facts.log->unprotected_since = seen.unprotected->since;
-      facts.log->why_unprotected = seen.unprotected->why;
-      facts.log->snapshot_running = seen.unprotected->snapshot_running;
+    if (seen.status.log.enabled) {
+      facts.log = log_facts_of(seen, options.agent.segment_max_age);
     }
     if (!facts.is_standby) {
       for (const api::ScheduleStatus& schedule : scheduler_.list()) {
@@ -470,20 +496,20 @@ class Service::Work {
       }
     }
     for (const api::RepositoryStatus& repository : seen.status.repositories) {
-      const auto since = seen.unreachable_since.find(repository.name);
       facts.repositories.push_back(
           {.name = repository.name,
-           .unreachable_since =
-               since == seen.unreachable_since.end() ? std::nullopt : std::optional(since->second),
+           .unreachable_since = time_of(seen.unreachable_since, repository.name),
            .error = repository.error,
-           .backups = repository.last_contact ? std::optional(repository.backups) : std::nullopt});
+           .backups = repository.last_contact ? std::optional(repository.backups) : std::nullopt,
+           .lacks_since = time_of(seen.copy_lacks_since, repository.name)});
     }
     if (!seen.status.repositories.empty()) {
       facts.stored_bytes = seen.status.repositories.front().stored_bytes;
     }
     facts.max_stored = options.max_stored;
     facts.source_error = seen.status.source.up ? "" : seen.status.source.error;
-    facts.verify_failure = seen.verify_failure;
+    facts.verify_failure = seen.verify_failure.empty() ? seen.drill_failure : seen.verify_failure;
+    facts.proven = seen.proven;
     facts.full_sync_refused = seen.full_sync_refused;
     facts.config_error = seen.status.agent.config_error;
     facts.retention_failing_since = seen.retention_failing_since;
@@ -514,7 +540,7 @@ class Service::Work {
   bool was_healthy_ = true;
 
   std::atomic<bool> retention_wanted_{false};
-  std::optional<Timestamp> last_restore_;  ///< Of the thread that keeps the repository.
+  std::string last_drill_;  ///< Its id. Of the thread that keeps the repository.
 
   mutable catalog::Catalog catalog_;
   Observations seen_;
@@ -548,6 +574,10 @@ void Service::take_over(ServiceOptions options) {
 
 void Service::note_bad_config(const std::string& error) {
   work_->note_bad_config(error);
+}
+
+void Service::note_restore(const std::string& detail) {
+  work_->notifier().tell(Occasion::restored, detail);
 }
 
 api::Status Service::status() const {

@@ -71,6 +71,9 @@ class Service final : public api::AgentControl {
   /// The last attempt to read the configuration failed; the old one goes on. Any thread.
   void note_bad_config(const std::string& error);
 
+  /// A restore has ended; `detail` says how. Any thread.
+  void note_restore(const std::string& detail);
+
   api::Status status() const override;
   api::Health health() const override;
   bool is_ready() const override;

@@ -96,7 +96,11 @@ void VerifyRuns::verify(const Wish& wish, const std::stop_token& stop) {
     Progress progress;
     refuse_damages(restore::verify_log(catalog_, commit.id, options, progress, end.get_token()));
     note(metrics::VerifyResult::success);
-    seen_.change([](Observations::Seen& seen) { seen.verify_failure.clear(); });
+    const Timestamp now = clock_.now();
+    seen_.change([&](Observations::Seen& seen) {
+      seen.verify_failure.clear();
+      seen.proven = now;
+    });
     wish.job->succeed(to_json(commit, wish.level, result));
   } catch (const Error& error) {
     const bool is_bad =

@@ -167,6 +167,7 @@ TEST_F(Copies, CatchUpWhenTheyComeBack) {
   wait_until("a lag", [&] { return run.metric(lag) > 1.0; });
   const double before = *run.metric(lag);
   wait_until("a larger lag", [&] { return run.metric(lag) > before + 1.0; });
+  EXPECT_GT(run.user().json({"status"})["repositories"][1]["lag_seconds"], 1.0);
   EXPECT_FALSE(fs::exists(place)) << "a copy that was there must not be made anew";
 
   fs::rename(away, place);

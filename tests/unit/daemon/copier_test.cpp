@@ -47,11 +47,20 @@ class CopierTest : public testing::Test {
   /// Lets time pass since the primary last got anything.
   void wait(milliseconds time) { clock_.set(primary_.now() + time); }
 
-  CopierOptions options(milliseconds look_interval = hours(1)) const {
+  CopierOptions options(milliseconds look_interval = hours(1)) {
     return {.name = "dr",
             .look_interval = look_interval,
             .first_pause = milliseconds(1),
-            .longest_pause = milliseconds(5)};
+            .longest_pause = milliseconds(5),
+            .lacks = [this](std::optional<Timestamp> since) {
+              const std::lock_guard lock(mutex_);
+              lacks_since_ = since;
+            }};
+  }
+
+  std::optional<Timestamp> lacks_since() {
+    const std::lock_guard lock(mutex_);
+    return lacks_since_;
   }
 
   std::string metrics() const { return metrics_.to_prometheus_text(); }
@@ -71,6 +80,10 @@ class CopierTest : public testing::Test {
   copies::Primary primary_{from_};
   SharedClock clock_{test::sample_time()};
   metrics::CopyMetrics metrics_{"orders", clock_};
+
+ private:
+  std::mutex mutex_;
+  std::optional<Timestamp> lacks_since_;
 };
 
 TEST_F(CopierTest, BringsTheCopyUpToDate) {
@@ -123,7 +136,9 @@ TEST_F(CopierTest, LooksForWhatWasMergedBeforeItCouldBeCopied) {
   wait(seconds(10));
   EXPECT_TRUE(copier.run_once({}));
   EXPECT_GT(metric("keyrewind_copy_lag_seconds"), 0);
+  EXPECT_TRUE(lacks_since());
   EXPECT_TRUE(copier.run_once({}));
+  EXPECT_FALSE(lacks_since());
   EXPECT_EQ(backup::read_log(to_).stream, backup::read_log(from_).stream);
   EXPECT_TRUE(is_complete());
 }

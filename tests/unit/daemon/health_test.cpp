@@ -59,6 +59,27 @@ TEST(Health, SuffersFromALogWithoutASnapshotToBeginWith) {
   EXPECT_TRUE(judge(facts).is_healthy()) << "that will end it";
 }
 
+TEST(Health, WarnsOfACopyThatLagsAsTheAlertDoes) {
+  HealthFacts facts = good();
+  facts.repositories.push_back({.name = "dr", .backups = 7, .lacks_since = kNow - hours(1)});
+  EXPECT_THAT(codes(facts), IsEmpty());
+
+  facts.repositories.back().lacks_since = kNow - hours(2);
+  EXPECT_THAT(codes(facts), ElementsAre("copy_lagging"));
+  EXPECT_THAT(judge(facts).reasons.front().message, HasSubstr("dr lacks what was stored 2"));
+  EXPECT_TRUE(judge(facts).is_healthy()) << "everything is in the repository itself";
+}
+
+TEST(Health, WarnsOfProofThatIsOldAsTheAlertDoes) {
+  HealthFacts facts = good();
+  facts.proven = kNow - hours(8 * 24);
+  EXPECT_THAT(codes(facts), IsEmpty());
+
+  facts.proven = kNow - hours(8 * 24 + 1);
+  EXPECT_THAT(codes(facts), ElementsAre("verify_old"));
+  EXPECT_TRUE(judge(facts).is_healthy());
+}
+
 TEST(Health, SuffersFromALogThatStaysDetached) {
   HealthFacts facts = good();
   facts.log->detached_since = kNow - seconds(59);

@@ -12,18 +12,20 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 namespace keyrewind::daemon {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::Not;
 
 class RestoreWatchTest : public testing::Test {
  protected:
   std::string text_after_a_look() {
-    RestoreWatch watch(catalog_, folder_.path(), metrics_.restores());
-    watch.look({});
+    watch_.look({});
     return metrics_.to_prometheus_text();
   }
 
@@ -36,8 +38,13 @@ class RestoreWatchTest : public testing::Test {
   store::MemoryStore store_;
   catalog::Catalog catalog_{store_, "orders"};
   metrics::AgentMetrics metrics_{"orders"};
+  std::vector<bool> told_;  ///< Whether each that was told of succeeded.
 
  private:
+  RestoreWatch watch_{catalog_, folder_.path(), metrics_.restores(),
+                      *from_rfc3339("2026-11-20T12:30:00Z"),
+                      [this](const RestoreWatch::End& end) { told_.push_back(end.succeeded); }};
+
   void SetUp() override { store_.create(); }
 };
 
@@ -59,6 +66,22 @@ TEST_F(RestoreWatchTest, TellsHowTheLastOneWent) {
       R"("state": "failed", "finished": "2026-11-20T14:00:00.000Z", "duration_seconds": 1.0)");
   EXPECT_THAT(text_after_a_look(),
               HasSubstr("keyrewind_restore_last_success{source=\"orders\"} 0\n"));
+}
+
+TEST_F(RestoreWatchTest, TellsOfEachThatIsNewsOnce) {
+  write_mark(R"("state": "done", "finished": "2026-11-20T12:00:00.000Z", "duration_seconds": 1.0)");
+  text_after_a_look();
+  EXPECT_THAT(told_, IsEmpty()) << "that is long ago";
+
+  write_mark(R"("state": "done", "finished": "2026-11-20T13:00:00.000Z", "duration_seconds": 1.0)");
+  text_after_a_look();
+  text_after_a_look();
+  EXPECT_THAT(told_, ElementsAre(true));
+
+  write_mark(
+      R"("state": "failed", "finished": "2026-11-20T14:00:00.000Z", "duration_seconds": 1.0)");
+  text_after_a_look();
+  EXPECT_THAT(told_, ElementsAre(true, false));
 }
 
 TEST_F(RestoreWatchTest, TellsThatOneIsAskedForUntilItWasDone) {
