@@ -69,7 +69,7 @@ function showStatus(status) {
     ["Version", status.agent.version],
     ["Role", status.agent.role],
     ["Reads from", status.source.node ?? status.source.error],
-    ["Log", status.log.attached ? `attached, ${inBytes(status.log.lag_bytes)} not yet stored` : "not attached"],
+    ["Log", !status.log.enabled ? "off" : status.log.attached ? `attached, ${inBytes(status.log.lag_bytes)} not yet stored` : "not attached"],
     ["Last backup", status.last_backup ? status.last_backup.finished : "none"],
     ...status.repositories.map((repository) => [
       `Repository ${repository.name}`,

@@ -289,10 +289,10 @@ class RunningAgent {
 
 void run(const std::string& metrics_file, Invocation& invocation) {
   config::Config config = load_config(invocation.global);
-  if (!config.log.enabled) {
+  if (!config.log.enabled && config.snapshots.schedules.empty()) {
     throw Error(ErrorKind::config,
-                "log.enabled is false: an agent has nothing to do; take backups with 'keyrewind "
-                "backup'");
+                "log.enabled is false, and snapshots.schedules has none: an agent has nothing to "
+                "do; take backups with 'keyrewind backup'");
   }
   RunningAgent(invocation, std::move(config))
       .run(metrics_file, invocation.interrupt, invocation.stop);

@@ -17,6 +17,7 @@ daemon::AgentOptions to_agent_options(const config::Config& config) {
   options.source = config.source.name;
   options.shard = config::to_shard_options(config);
   options.pipeline = config::to_pipeline_options(config);
+  options.log_enabled = config.log.enabled;
   options.spool = {.dir = config.log.spool.dir, .max_bytes = config.log.spool.max_size};
   options.segment_max_age = config.log.segment_max_age;
   options.segment_max_bytes = config.log.segment_max_size;

@@ -192,6 +192,10 @@ void print_agent(const ordered_json& status) {
   print_line("source",
              fmt::format("{}, {} {}", text_of(source["address"]),
                          source["up"] == true ? "up" : "down", text_of(source["server"])));
+  if (log["enabled"] != true) {
+    print_line("log", "off");
+    return;
+  }
   print_line("log", log["attached"] == true
                         ? fmt::format("attached to {}, {} bytes behind", text_of(source["node"]),
                                       text_of(log["lag_bytes"]))

@@ -77,7 +77,11 @@ class Agent::Work {
 
   void add_copy(const AgentCopy& copy, metrics::CopyMetrics& metrics) {
     copiers_.push_back(std::make_unique<Copier>(
-        catalog_, copy.store, CopierOptions{.name = copy.name, .connections = copy.connections},
+        catalog_, copy.store,
+        CopierOptions{.name = copy.name,
+                      .connections = copy.connections,
+                      .lacks = [this, name = copy.name](
+                                   std::optional<Timestamp> since) { note_copy(name, since); }},
         metrics, clock_));
   }
 

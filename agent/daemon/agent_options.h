@@ -19,6 +19,7 @@ inline const std::string kOnlyShard = "0";
 struct AgentOptions {
   std::string source;
   replica::ShardOptions shard;
+  bool log_enabled = true;  ///< False: nothing but the backups that somebody or a schedule wants.
   backup::PipelineOptions pipeline;
   backup::SpoolOptions spool;
   std::chrono::milliseconds segment_max_age{10000};

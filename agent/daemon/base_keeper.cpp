@@ -172,16 +172,26 @@ void BaseKeeper::see_to_it(const replica::Shard& shard, const Options& options, 
   note_protection(why_not);
 }
 
-void BaseKeeper::serve(const replica::Shard& shard, const Options& options, const Place& place,
-                       const std::stop_token& stop) {
+void BaseKeeper::serve_desk(const replica::Shard& shard, const Options& options,
+                            std::stop_token stop) {
+  note_outcome();
+  if (!taker_.running()) {
+    serve(shard, options, std::nullopt, stop);
+  }
+}
+
+void BaseKeeper::serve(const replica::Shard& shard, const Options& options,
+                       const std::optional<Place>& place, const std::stop_token& stop) {
   const auto wish = desk_.waiting();
   if (!wish) {
     return;
   }
   try {
-    const auto verdict =
-        start(shard, options, *wish, place,
-              {.lineage = place.lineage, .taken = {}, .replid = place.position.replid}, stop);
+    SnapshotTaker::Target target;
+    if (place) {
+      target = {.lineage = place->lineage, .taken = {}, .replid = place->position.replid};
+    }
+    const auto verdict = start(shard, options, *wish, place, std::move(target), stop);
     if (verdict.decision.act == policy::SyncDecision::Act::refuse) {
       throw Error(Side::source, ErrorKind::unavailable, verdict.decision.sentence);
     }
@@ -211,7 +221,12 @@ void BaseKeeper::note_outcome() {
   if (outcome->lineage == lineage_ && (!outcome->error || base_ != Base::there)) {
     base_ = outcome->error ? Base::missing : Base::there;
   }
-  if (!outcome->error && outcome->origin.trigger == catalog::Trigger::final) {
+  const bool is_final = !outcome->error && outcome->origin.trigger == catalog::Trigger::final;
+  if (is_final && lineage_.empty()) {
+    outcome->result->warnings.emplace_back(
+        "no log is stored, so writes after this snapshot are not in the repository; see to it that "
+        "there were none");
+  } else if (is_final) {
     final_ = Final{std::move(*outcome), std::chrono::steady_clock::now()};
     return;
   }

@@ -64,6 +64,9 @@ class BaseKeeper {
   void see_to_it(const replica::Shard& shard, const Options& options, const Place& place,
                  std::stop_token stop);
 
+  /// The same where no log is read: takes the backup that the desk wants, and no other.
+  void serve_desk(const replica::Shard& shard, const Options& options, std::stop_token stop);
+
   /// Ends what is running, and the outcome is told.
   void stop();
 
@@ -73,7 +76,7 @@ class BaseKeeper {
   ForkVerdict start(const replica::Shard& shard, const Options& options, const BackupWish& wish,
                     const std::optional<Place>& place, SnapshotTaker::Target target,
                     const std::stop_token& stop);
-  void serve(const replica::Shard& shard, const Options& options, const Place& place,
+  void serve(const replica::Shard& shard, const Options& options, const std::optional<Place>& place,
              const std::stop_token& stop);
   void note_not_begun(const ForkVerdict& verdict, const std::optional<Place>& place);
   void note_protection(const std::string& why_not);

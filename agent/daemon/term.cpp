@@ -176,7 +176,11 @@ class Term::Work {
       lost = wait_for_loss(token);
       end.request_stop();
     });
-    attach_for_ever(end.get_token());
+    if (options_.log_enabled) {
+      attach_for_ever(end.get_token());
+    } else {
+      back_up_for_ever(end.get_token());
+    }
     if (options_.pulse != nullptr) {
       options_.pulse->rest();
     }
@@ -201,8 +205,12 @@ class Term::Work {
                               "the spool for the next start",
                               spool_.bytes()));
     }
-    log::info("agent stopped; all that was read is in the repository",
-              {{"offset", received_.load()}, {"durable_offset", durable_offset()}});
+    if (options_.log_enabled) {
+      log::info("agent stopped; all that was read is in the repository",
+                {{"offset", received_.load()}, {"durable_offset", durable_offset()}});
+    } else {
+      log::info("agent stopped");
+    }
     return End::stopped;
   }
 
@@ -281,11 +289,52 @@ class Term::Work {
 
   void note_not_attached(const Error& error) {
     note_detached(error.what());
+    note_source_down(error);
+  }
+
+  void note_source_down(const Error& error) {
     if (error.side() == Side::source) {
       seen_.change([&](Observations::Seen& seen) {
         seen.status.source.up = false;
         seen.status.source.error = error.what();
       });
+    }
+  }
+
+  /// Without a log: takes the backups that are asked for, and looks meanwhile how the source is.
+  void back_up_for_ever(const std::stop_token& stop) {
+    std::string last_failure;
+    auto next_figures = steady_clock::now();
+    while (!stop.stop_requested()) {
+      flow::beat(options_.pulse, kLongestAttempt);
+      const AgentOptions options = current_options();
+      try {
+        const replica::Shard shard = shard_.look(options.shard, stop);
+        const auto nodes = replica::choose_nodes(shard, options.shard.read_from, std::nullopt);
+        if (!nodes.empty()) {
+          note_node(shard, nodes.front().address);
+          if (steady_clock::now() >= next_figures) {
+            tell_figures(replica::options_for(options.shard.source, nodes.front().address), stop);
+            next_figures = steady_clock::now() + kFiguresInterval;
+          }
+        }
+        if (may_write()) {
+          bases_.serve_desk(shard, base_options(options), stop);
+        }
+        last_failure.clear();
+      } catch (const Error& error) {
+        if (stop.stop_requested()) {
+          return;
+        }
+        if (error.side() == Side::here && error.kind() == ErrorKind::config) {
+          throw;
+        }
+        note_source_down(error);
+        if (std::exchange(last_failure, error.what()) != error.what()) {
+          log::warn("source not looked at", {{"error", error.what()}});
+        }
+      }
+      desk_.wait(options.watch_interval, stop);
     }
   }
 
@@ -690,8 +739,10 @@ class Term::Work {
   /// What nobody else tells whenever it changes.
   void measure_for_ever(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
-      metrics_.spool(spool_.bytes(), spool_.max_bytes());
-      note_log();
+      if (options_.log_enabled) {  // Alerts know by this metric whether there is a log.
+        metrics_.spool(spool_.bytes(), spool_.max_bytes());
+        note_log();
+      }
       give_up_late_backup();
       flow::pause(milliseconds(1000), stop);
     }
@@ -743,9 +794,9 @@ class Term::Work {
 
   /// Nobody can take it while the log is not attached: who asked should know in the end.
   void give_up_late_backup() {
-    const bool is_attached = seen_.get().status.log.attached;
-    give_up_backup(is_attached ? kBackupPatience + current_options().full_sync_min_interval
-                               : kDetachedPatience,
+    const bool can_be_taken = !options_.log_enabled || seen_.get().status.log.attached;
+    give_up_backup(can_be_taken ? kBackupPatience + current_options().full_sync_min_interval
+                                : kDetachedPatience,
                    bases_why());
   }
 
@@ -768,7 +819,7 @@ class Term::Work {
   /// Why no backup could be begun.
   std::string bases_why() const {
     const Observations::Seen seen = seen_.get();
-    if (!seen.status.log.attached) {
+    if (options_.log_enabled && !seen.status.log.attached) {
       return "the log is not attached, so nothing can be backed up: " + seen.detached_why;
     }
     return seen.status.guard ? "no full sync may be done: " + seen.status.guard->reason

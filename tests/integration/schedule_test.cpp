@@ -80,6 +80,45 @@ TEST_F(Schedule, TakesBackupsThatCanBeRestored) {
   EXPECT_THAT(differences(mark, restored), IsEmpty());
 }
 
+TEST_F(Schedule, TakesBackupsWithoutALog) {
+  RedisServer source(quick_server(kServer));
+  AgentSetup setup = often();
+  setup.log = false;
+  AgentRun agent(source.url(), setup);
+  agent.start();
+  wait_until("a scheduled backup", [&] { return !backups(agent, "schedule", "often").empty(); });
+  source.cli({"SET", "key", "value"});
+  const Mark mark = take_mark(source);
+  const std::size_t before = backups(agent, "schedule", "often").size();
+  wait_until("two more", [&] { return backups(agent, "schedule", "often").size() >= before + 2; });
+  const auto status = agent.user().json({"status"});
+  EXPECT_EQ(status["log"]["enabled"], false);
+  EXPECT_EQ(status["source"]["up"], true);
+  EXPECT_EQ(status["health"]["healthy"], true) << status["health"].dump(2);
+  EXPECT_THAT(agent.user().run({"status"}).out, HasSubstr("log          off"));
+  EXPECT_FALSE(agent.metric("keyrewind_spool_limit_bytes{source=\"orders\"}"))
+      << "by this alerts know that there is a log";
+  EXPECT_EQ(agent.stop(), ExitResult{});
+
+  EXPECT_TRUE(backups(agent, "trigger", "base").empty());
+  EXPECT_EQ(source.info("connected_slaves"), "0");
+  for (const std::string& name : agent.user().files()) {
+    EXPECT_THAT(name, Not(HasSubstr("/log/")));
+  }
+  RedisServer restored = agent.restored("latest", kServer);
+  EXPECT_THAT(differences(mark, restored), IsEmpty());
+}
+
+TEST_F(Schedule, AreWantedByAnAgentWithoutALog) {
+  RedisServer source(quick_server(kServer));
+  const AgentRun agent(source.url(), {.log = false});
+
+  const RunResult result = agent.user().run({"agent"});
+
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.err, HasSubstr("snapshots.schedules has none"));
+}
+
 TEST_F(Schedule, IsPausedResumedAndRunByCommand) {
   RedisServer source(quick_server(kServer));
   AgentRun agent(source.url(), {.more = "snapshots:\n"

@@ -20,6 +20,7 @@ std::string yaml_of(const AgentSetup& setup, const std::filesystem::path& spool,
                     const std::filesystem::path& socket) {
   return fmt::format(
       "log:\n"
+      "  enabled: {}\n"
       "  segment_max_age: {}\n"
       "  segment_max_size: {}\n"
       "  spool:\n"
@@ -31,8 +32,9 @@ std::string yaml_of(const AgentSetup& setup, const std::filesystem::path& spool,
       "  listen: '{}'\n"
       "  socket: {}\n"
       "{}\n",
-      setup.segment_max_age, setup.segment_max_size, spool.string(), setup.spool_max_size,
-      setup.full_sync_min_interval, setup.listen, socket.string(), setup.more);
+      setup.log, setup.segment_max_age, setup.segment_max_size, spool.string(),
+      setup.spool_max_size, setup.full_sync_min_interval, setup.listen, socket.string(),
+      setup.more);
 }
 
 }  // namespace

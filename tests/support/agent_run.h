@@ -23,6 +23,7 @@ void wait_until(const std::string& what, const std::function<bool()>& holds,
 
 /// How an agent under test is configured, beside its source and repository.
 struct AgentSetup {
+  bool log = true;
   std::string segment_max_age = "200ms";
   std::string segment_max_size = "64MiB";
   std::string spool_max_size = "2GiB";
