@@ -165,12 +165,11 @@ TEST_F(NotifierTest, SendsAHeartbeatAsLongAsAllIsWell) {
   threads.spawn("heartbeat", [&](const std::stop_token& stop) { notifier_.run_heartbeat(stop); });
   EXPECT_TRUE(server.wait_for_requests(2));
   healthy_ = false;
-  std::this_thread::sleep_for(milliseconds(20));  // One may have been on its way.
   const std::size_t beats = server.requests().size();
-  std::this_thread::sleep_for(milliseconds(50));
-  EXPECT_EQ(server.requests().size(), beats);
+  std::this_thread::sleep_for(milliseconds(100));  // Of 20 beats.
+  EXPECT_LE(server.requests().size(), beats + 1) << "one may have been on its way";
   healthy_ = true;
-  EXPECT_TRUE(server.wait_for_requests(beats + 1)) << "all is well again";
+  EXPECT_TRUE(server.wait_for_requests(beats + 5)) << "all is well again";
   end.request_stop();
   threads.wait();
   EXPECT_EQ(server.last_request().method, "GET");
