@@ -1,6 +1,7 @@
 // What a running agent is asked over its Unix socket, with the real program and real servers.
 
 #include "support/agent_run.h"
+#include "support/http_server.h"
 #include "support/marks.h"
 #include "support/process.h"
 #include "support/redis_server.h"
@@ -11,7 +12,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace keyrewind::test {
@@ -95,6 +98,24 @@ TEST_F(AgentApi, TakesABackupThatIsAskedFor) {
   agent.user().json({"restore", task["result"]["id"], "--target", target.string()});
   RedisServer restored({.program = kServer, .tcp = true, .dir = target});
   EXPECT_THAT(differences(mark, restored), IsEmpty());
+}
+
+TEST_F(AgentApi, AnswersOnItsSocketThoughItsPortIsTaken) {
+  RedisServer source(quick_server(kServer));
+  std::optional<HttpServer> other(std::in_place);
+  AgentRun agent(source.url(), {.listen = fmt::format("127.0.0.1:{}", other->port())});
+  agent.start();
+
+  wait_for_work(agent);
+
+  wait_until("the complaint", [&] {
+    return agent.log().find("api not served; it is tried again") != std::string::npos;
+  });
+  const std::string url = fmt::format("http://127.0.0.1:{}/-/ready", other->port());
+  other.reset();
+  wait_until("an answer on the port once it is free", [&] {
+    return run({"curl", "-sfS", url}).status == 0;
+  });
 }
 
 TEST_F(AgentApi, EndsAFinalBackupOnceItsLogIsStored) {
