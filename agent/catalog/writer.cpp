@@ -10,15 +10,21 @@
 #include "catalog/names.h"
 #include "catalog/repository.h"
 #include "codec/sha256.h"
+#include "flow/pause.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string_view>
 #include <utility>
 
 namespace keyrewind::catalog {
 namespace {
+
+/// A prune has the lock for moments, while it clears away what killed runs left.
+constexpr std::chrono::milliseconds kLockPatience{3000};
+constexpr std::chrono::milliseconds kLockPause{100};
 
 constexpr std::string_view kSourceKind = "keyrewind-source";
 constexpr std::size_t kRandomIdBytes = 3;
@@ -28,7 +34,12 @@ constexpr int kCommitAttempts = 100;
 
 std::unique_ptr<store::StoreLock> lock(store::ObjectStore& store, const std::string& source,
                                        const std::stop_token& stop) {
+  const auto deadline = std::chrono::steady_clock::now() + kLockPatience;
   std::unique_ptr<store::StoreLock> lock = store.try_lock(names::writer_lock(source), stop);
+  while (!lock && std::chrono::steady_clock::now() < deadline) {
+    flow::pause(kLockPause, stop);
+    lock = store.try_lock(names::writer_lock(source), stop);
+  }
   if (!lock) {
     throw Error(Side::repository, ErrorKind::busy,
                 fmt::format("another backup of '{}' is running; wait for it or stop it", source));

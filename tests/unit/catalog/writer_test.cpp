@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "catalog/catalog.h"
 #include "catalog/names.h"
+#include "catalog/repository.h"
 #include "sample.h"
 #include "support/faulty_store.h"
 #include "support/manual_clock.h"
@@ -15,6 +16,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace keyrewind::catalog {
@@ -114,6 +116,18 @@ TEST_P(WriterTest, IsAloneInItsSource) {
   EXPECT_STREQ(error.what(), "another backup of 'orders' is running; wait for it or stop it");
   EXPECT_NO_THROW(Writer(other, clock(), {}));
   writer.reset();
+  EXPECT_NO_THROW(Writer(catalog(), clock(), {}));
+}
+
+TEST_P(WriterTest, WaitsForWhoHasTheLockForAMoment) {
+  ensure_repository(store(), clock(), {});
+  auto prune = store().try_lock(names::writer_lock("orders"), {});
+  ASSERT_TRUE(prune);
+  const std::jthread release([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    prune.reset();
+  });
+
   EXPECT_NO_THROW(Writer(catalog(), clock(), {}));
 }
 
