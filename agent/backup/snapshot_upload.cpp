@@ -111,7 +111,8 @@ class SnapshotUpload {
     constexpr std::size_t kLeastRoom = 4096;
     while (kPieceBytes - piece.size >= kLeastRoom) {
       const auto room = std::span(*piece.bytes).subspan(piece.size);
-      const std::size_t got = read_(room.first(std::min(room.size(), kReadBytes)));
+      const std::size_t got =
+          read_(room.first(std::min({room.size(), kReadBytes, receive_limit_.piece()})));
       if (got == 0) {
         return true;
       }

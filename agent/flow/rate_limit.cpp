@@ -4,6 +4,7 @@
 #include "flow/pause.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace keyrewind::flow {
 namespace {
@@ -13,7 +14,10 @@ using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 
 /// How far ahead of the rate somebody may be without waiting: what a timer is late is made up for.
-constexpr milliseconds kBurst{100};
+constexpr milliseconds kBurst{300};
+
+constexpr std::uint64_t kLeastPiece = 4U << 10U;
+constexpr std::uint64_t kLargestPiece = 64U << 10U;
 
 /// Nobody sleeps longer than this without looking whether the rate was changed.
 constexpr milliseconds kLongestPause{200};
@@ -31,6 +35,12 @@ void RateLimit::set(std::uint64_t bytes_per_second) {
 std::uint64_t RateLimit::bytes_per_second() const {
   const std::lock_guard lock(mutex_);
   return bytes_per_second_;
+}
+
+std::size_t RateLimit::piece() const {
+  const std::uint64_t rate = bytes_per_second();
+  return rate == 0 ? std::numeric_limits<std::size_t>::max()
+                   : std::clamp(rate / 10, kLeastPiece, kLargestPiece);
 }
 
 void RateLimit::take(std::uint64_t bytes, const std::stop_token& stop) {

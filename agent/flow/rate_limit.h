@@ -1,14 +1,16 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <stop_token>
 
 namespace keyrewind::flow {
 
-/// Holds a flow of bytes to a rate: over any 10 s it is at most 5 % above. What was not used in one
-/// tenth of a second is not saved for later. Any number of threads share one.
+/// Holds a flow of bytes to a rate: over any 10 s it is at most 5 % above, if it is taken in
+/// pieces. What was not used in three tenths of a second is not saved for later: so long a busy
+/// machine may keep whoever takes. Any number of threads share one.
 class RateLimit {
  public:
   /// 0: no limit.
@@ -18,8 +20,11 @@ class RateLimit {
   void set(std::uint64_t bytes_per_second);
   std::uint64_t bytes_per_second() const;
 
-  /// Waits until `bytes` more may pass: at most some 64 KiB at a time keep it smooth. Throws
-  /// Error(cancelled) once `stop` is requested.
+  /// How many bytes to take at once at most, so that it is smooth: a tenth of a second's, but at
+  /// least 4 KiB and at most 64 KiB. Without a limit any number.
+  std::size_t piece() const;
+
+  /// Waits until `bytes` more may pass. Throws Error(cancelled) once `stop` is requested.
   void take(std::uint64_t bytes, const std::stop_token& stop);
 
  private:

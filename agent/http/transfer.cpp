@@ -359,7 +359,9 @@ std::string Transfer::cut_short() const {
 }
 
 std::size_t Transfer::give(std::byte* into, std::size_t room) {
-  const std::size_t bytes = std::min({room, kPiece, request_.body.size() - given_});
+  const std::size_t smooth =
+      options_.upload_limit == nullptr ? kPiece : options_.upload_limit->piece();
+  const std::size_t bytes = std::min({room, kPiece, smooth, request_.body.size() - given_});
   if (bytes > 0) {
     hold_back(options_.upload_limit, bytes);
     std::memcpy(into, request_.body.data() + given_, bytes);
