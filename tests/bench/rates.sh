@@ -67,7 +67,7 @@ noted, lock = [], threading.Lock()
 
 def pump(source, sink, counts):
     try:
-        while data := source.recv(16384):
+        while data := source.recv(2048 if direction == "receive" else 16384):
             sink.sendall(data)
             if counts:
                 with lock:
@@ -82,6 +82,8 @@ def pump(source, sink, counts):
 
 def serve(client):
     server = socket.create_connection(("127.0.0.1", target))
+    if direction == "receive":  # Whoever is asleep is woken only once most of the buffer is free.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, rate // 20)
     for source, sink, counts in ((client, server, direction == "upload"), (server, client, direction == "receive")):
         threading.Thread(target=pump, args=(source, sink, counts), daemon=True).start()
 
