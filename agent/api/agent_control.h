@@ -62,6 +62,9 @@ class AgentControl {
   /// From memory, at once, whatever source and repositories do.
   virtual Status status() const = 0;
   virtual Health health() const = 0;
+  /// Whether it still turns: false only if it hangs, so that nothing but a new start helps. What it
+  /// works with may be away for as long as it likes.
+  virtual bool is_alive() const = 0;
   /// Whether it began to work or to stand by: configuration read, spool open, first look taken.
   virtual bool is_ready() const = 0;
 

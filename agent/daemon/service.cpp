@@ -81,6 +81,7 @@ class Service::Work {
         metrics_(metrics),
         clock_(clock),
         options_(std::move(options)),
+        pulse_(options_.agent.pulse),
         catalog_(store, options_.agent.source),
         tasks_(clock),
         guard_(seen_, metrics, clock),
@@ -209,6 +210,7 @@ class Service::Work {
 
   api::Health health() const { return judge(facts_of(seen_.get())); }
 
+  bool is_alive() const { return pulse_ == nullptr || pulse_->is_felt(); }
   bool is_ready() const { return seen_.get().status.agent.role != Role::starting; }
 
   const ServiceLinks& links() const noexcept { return links_; }
@@ -533,6 +535,7 @@ class Service::Work {
 
   mutable std::mutex mutex_;  ///< Guards options_ and is_news_.
   ServiceOptions options_;
+  const flow::Pulse* const pulse_;
   std::condition_variable_any news_;
   bool is_news_ = false;
 
@@ -586,6 +589,10 @@ api::Status Service::status() const {
 
 api::Health Service::health() const {
   return work_->health();
+}
+
+bool Service::is_alive() const {
+  return work_->is_alive();
 }
 
 bool Service::is_ready() const {

@@ -76,6 +76,7 @@ class Service final : public api::AgentControl {
 
   api::Status status() const override;
   api::Health health() const override;
+  bool is_alive() const override;
   bool is_ready() const override;
   nlohmann::ordered_json config() const override;
   void reload() override;

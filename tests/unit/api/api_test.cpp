@@ -252,9 +252,12 @@ TEST_F(ApiTest, AnswersHealthWhateverTheRepositoryDoes) {
   EXPECT_FALSE(api().is_quick(request("GET", "/api/v1/backups")));
 
   agent_.healthy = false;
-  EXPECT_EQ(status("GET", "/-/healthy"), 503);
+  EXPECT_EQ(status("GET", "/-/healthy"), 200);  // A new start would help against nothing.
+  EXPECT_EQ(json("GET", "/-/healthy")["healthy"], false);
   EXPECT_EQ(json("GET", "/-/healthy")["reasons"][0]["code"], "log_detached");
   EXPECT_EQ(status("GET", "/-/ready"), 503);
+  agent_.alive = false;
+  EXPECT_EQ(status("GET", "/-/healthy"), 503);
 }
 
 TEST_F(ApiTest, SaysThatAReloadFailed) {

@@ -16,6 +16,7 @@ class ScriptedAgent final : public AgentControl {
 
   Status status() const override;
   Health health() const override;
+  bool is_alive() const override { return alive; }
   bool is_ready() const override;
   nlohmann::ordered_json config() const override;
   void reload() override;
@@ -44,6 +45,7 @@ class ScriptedAgent final : public AgentControl {
   void end_task(const std::string& id, Task::State state);
 
   bool healthy = true;
+  bool alive = true;
   std::optional<Error> failure;  ///< What everything that waits for the repository throws.
   std::optional<Error> reload_failure;
   std::vector<StartBackup> started;
