@@ -248,7 +248,8 @@ TEST_F(BadRepository, ManifestOrCommitDamaged) {
 }
 
 TEST_F(BadRepository, TwoRunsAtOnceEndWithOneRefused) {
-  server().cli({"CONFIG", "SET", "rdb-key-save-delay", "3000"});
+  // For longer than a run waits for a lock that is only held for a moment.
+  server().cli({"CONFIG", "SET", "rdb-key-save-delay", "40000"});
   Process first = keyrewind().start({"backup", "-v"});
   while (first.err().find("snapshot started") == std::string::npos) {
     ASSERT_TRUE(first.running()) << first.err();
