@@ -142,6 +142,11 @@ std::vector<ObjectInfo> ObservedStore::list(const std::string& prefix, std::stop
       .run([&] { return inner_->list(prefix, std::move(stop)); }, kNothingToNote);
 }
 
+void ObservedStore::visit(const std::string& prefix, const TakeObject& take,
+                          std::stop_token stop) const {
+  run_plain(observer_, "list", [&] { inner_->visit(prefix, take, std::move(stop)); });
+}
+
 bool ObservedStore::empty(std::stop_token stop) const {
   return Call(observer_, "list")
       .run([&] { return inner_->empty(std::move(stop)); }, kNothingToNote);

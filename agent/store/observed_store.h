@@ -27,6 +27,8 @@ class ObservedStore final : public ObjectStore {
             std::stop_token stop) const override;
   std::optional<ObjectInfo> head(const std::string& name, std::stop_token stop) const override;
   std::vector<ObjectInfo> list(const std::string& prefix, std::stop_token stop) const override;
+  void visit(const std::string& prefix, const TakeObject& take,
+             std::stop_token stop) const override;
   bool empty(std::stop_token stop) const override;
   void remove(const std::string& name, std::stop_token stop) override;
   void remove_all(const std::vector<std::string>& names, std::stop_token stop) override;

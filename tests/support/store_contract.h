@@ -402,6 +402,9 @@ TEST_P(StoreContract, ListsMoreThanAPageOfObjects) {
   threads.wait();
 
   EXPECT_EQ(store().list("many/", {}), expected);
+  std::vector<store::ObjectInfo> visited;
+  store().visit("many/", [&](const store::ObjectInfo& object) { visited.push_back(object); }, {});
+  EXPECT_THAT(visited, testing::UnorderedElementsAreArray(expected));
 
   std::vector<std::string> gone;
   for (const store::ObjectInfo& object : expected) {
@@ -607,6 +610,10 @@ TEST_P(StoreContract, ChangesNothingOnceStopped) {
       [&] { store().read("a", 0, into, stop); },
       [&] { (void)store().head("a", stop); },
       [&] { (void)store().list("", stop); },
+      [&] {
+        store().visit(
+            "", [](const store::ObjectInfo&) {}, stop);
+      },
       [&] { (void)store().empty(stop); },
       [&] { store().remove("a", stop); },
       [&] { store().remove_all({"a"}, stop); },

@@ -45,9 +45,10 @@ TEST_F(ObservedStoreTest, ReportsWhatBecameOfEachCall) {
   store_.head("a", {});
   store_.head("b", {});
   store_.list("", {});
+  store_.visit("", [](const ObjectInfo&) {}, {});
   store_.empty({});
-  EXPECT_THAT(reports(),
-              ElementsAre("head ok 0 0", "head missing 0 0", "list ok 0 0", "list ok 0 0"));
+  EXPECT_THAT(reports(), ElementsAre("head ok 0 0", "head missing 0 0", "list ok 0 0",
+                                     "list ok 0 0", "list ok 0 0"));
 
   const auto version = store_.swap_record("r", as_bytes("new"), std::nullopt, {});
   store_.swap_record("r", as_bytes("newer"), "another", {});
