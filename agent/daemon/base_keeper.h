@@ -67,6 +67,10 @@ class BaseKeeper {
   /// The same where no log is read: takes the backup that the desk wants, and no other.
   void serve_desk(const replica::Shard& shard, const Options& options, std::stop_token stop);
 
+  /// Tells what became of a snapshot that has ended. The two above do it, too; this is for when
+  /// nothing may be written: somebody waits for the outcome, and that may be the reason of it.
+  void note_outcome();
+
   /// Ends what is running, and the outcome is told.
   void stop();
 
@@ -80,7 +84,6 @@ class BaseKeeper {
              const std::stop_token& stop);
   void note_not_begun(const ForkVerdict& verdict, const std::optional<Place>& place);
   void note_protection(const std::string& why_not);
-  void note_outcome();
   void finish_final(const replica::Shard& shard, const Place& place);
   void tell(const SnapshotTaker::Outcome& outcome);
   std::optional<Timestamp> last_sync(std::stop_token stop) const;

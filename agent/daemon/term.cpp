@@ -185,7 +185,8 @@ class Term::Work {
       options_.pulse->rest();
     }
     bases_.stop();
-    give_up_backup(milliseconds(0), "this agent does not work any more");
+    give_up_backup(milliseconds(0),
+                   {Side::source, ErrorKind::unavailable, "this agent does not work any more"});
     const bool orderly = stop.stop_requested() && !lost;
     // Said first: whoever has less patience than we have kills us before the end.
     if (orderly && spool_.bytes() > 0) {
@@ -320,6 +321,8 @@ class Term::Work {
         }
         if (may_write()) {
           bases_.serve_desk(shard, base_options(options), stop);
+        } else {
+          bases_.note_outcome();
         }
         last_failure.clear();
       } catch (const Error& error) {
@@ -613,6 +616,8 @@ class Term::Work {
         }
         if (may_write()) {
           see_to_base(*shard, options, place, last_failure, stop);
+        } else {
+          bases_.note_outcome();
         }
       }
       desk_.wait(options.watch_interval, stop);
@@ -794,21 +799,21 @@ class Term::Work {
 
   /// Nobody can take it while the log is not attached: who asked should know in the end.
   void give_up_late_backup() {
-    const bool can_be_taken = !options_.log_enabled || seen_.get().status.log.attached;
+    const bool can_be_taken =
+        may_write() && (!options_.log_enabled || seen_.get().status.log.attached);
     give_up_backup(can_be_taken ? kBackupPatience + current_options().full_sync_min_interval
                                 : kDetachedPatience,
-                   bases_why());
+                   why_no_backup());
   }
 
   /// The one that waits, if it has done so for `longest` or was cancelled.
-  void give_up_backup(milliseconds longest, const std::string& why) {
+  void give_up_backup(milliseconds longest, const Error& why) {
     const auto wish = desk_.give_up(longest);
     if (!wish || !backup_ended_) {
       return;
     }
     const bool is_cancelled = wish->job && wish->job->stop_token().stop_requested();
-    backup_ended_({.error = is_cancelled ? Error(ErrorKind::cancelled, "cancelled")
-                                         : Error(Side::source, ErrorKind::unavailable, why),
+    backup_ended_({.error = is_cancelled ? Error(ErrorKind::cancelled, "cancelled") : why,
                    .backup = {},
                    .lineage = {},
                    .origin = wish->origin,
@@ -817,13 +822,23 @@ class Term::Work {
   }
 
   /// Why no backup could be begun.
-  std::string bases_why() const {
-    const Observations::Seen seen = seen_.get();
-    if (options_.log_enabled && !seen.status.log.attached) {
-      return "the log is not attached, so nothing can be backed up: " + seen.detached_why;
+  Error why_no_backup() const {
+    if (!may_write()) {
+      const auto problem = lease_->problem();
+      return problem ? *problem
+                     : Error(Side::repository, ErrorKind::unavailable,
+                             "the agent's lease in the repository could not be renewed");
     }
-    return seen.status.guard ? "no full sync may be done: " + seen.status.guard->reason
-                             : "no full sync may be done yet";
+    const Observations::Seen seen = seen_.get();
+    const auto unavailable = [](std::string why) {
+      return Error(Side::source, ErrorKind::unavailable, std::move(why));
+    };
+    if (options_.log_enabled && !seen.status.log.attached) {
+      return unavailable("the log is not attached, so nothing can be backed up: " +
+                         seen.detached_why);
+    }
+    return unavailable(seen.status.guard ? "no full sync may be done: " + seen.status.guard->reason
+                                         : "no full sync may be done yet");
   }
 
   store::ObjectStore& store_;

@@ -348,6 +348,27 @@ TEST_P(S3PermissionWithdrawn, IsWaitedOutUntilItIsGivenBack) {
   EXPECT_EQ(agent().timeline()["windows"].size(), 1U);
 }
 
+// Whoever holds the lock cannot give it back, so it lapses; the agent's own lease does so before.
+TEST_F(S3Faults, OfAPermissionThatGoesWhileABackupWaitsForALockAreTold) {
+  go_through(S3Server::rgw().endpoint(), "  retry_time: 2s\n");
+  start_and_attach();
+  std::vector<Mark> marks{write_and_mark(0)};
+  agent().wait_for(marks.back().offset);
+  bucket().client().put(bucket().name(), "backups/orders/leases/sources/orders/writer.json",
+                        R"({"kind": "keyrewind-lease", "format": 1, "holder": "another",
+                            "generation": 1000, "nonce": "n", "ttl_ms": 30000,
+                            "at": "2026-11-30T12:00:00.000Z", "released": false})");
+  bucket().set_policy(deny(bucket(), "s3:PutObject"));
+
+  const RunResult refused = user().run({"backup"});
+
+  EXPECT_EQ(refused.status, 5) << refused.err;
+  EXPECT_THAT(refused.err, HasSubstr("s3:PutObject"));
+  bucket().set_policy("");
+  marks.push_back(write_and_mark(1));
+  expect_all_well(marks);
+}
+
 TEST_F(S3Faults, OfKeysThatEndWithinAnUploadEndWithTheNextKeys) {
   const auto file = user().folder() / "credentials";
   const S3Client& owner = S3Server::rgw().client();
