@@ -13,10 +13,17 @@ namespace {
 
 std::unique_ptr<store::ObjectStore> open_store(const config::Config& config,
                                                const std::string& name, const RepositoryUse& use,
-                                               flow::RateLimit& own_limit, const Clock& clock) {
+                                               flow::RateLimit& own_limit,
+                                               std::atomic<std::uint64_t>& calls,
+                                               const Clock& clock) {
   storage::StorageOptions options = config::to_storage_options(config, name, use.identities);
   options.s3.upload_limit = use.upload_limit == nullptr ? &own_limit : use.upload_limit;
-  options.observer = use.observer;
+  options.observer = [&calls, observer = use.observer](const store::RequestReport& report) {
+    ++calls;
+    if (observer) {
+      observer(report);
+    }
+  };
   return storage::open(options, clock);
 }
 
@@ -52,7 +59,7 @@ Repository::Repository(config::Config config, std::string name, const Repository
     : config_(std::move(config)),
       name_(std::move(name)),
       upload_limit_(config_.quotas.upload_rate),
-      store_(open_store(config_, name_, use, upload_limit_, clock_)),
+      store_(open_store(config_, name_, use, upload_limit_, store_calls_, clock_)),
       catalog_(*store_, config_.source.name) {}
 
 }  // namespace keyrewind::cli

@@ -11,6 +11,8 @@
 #include "store/object_store.h"
 #include "store/report.h"
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -60,11 +62,15 @@ class Repository {
   const std::string& name() const noexcept { return name_; }
   catalog::Catalog& catalog() noexcept { return catalog_; }
 
+  /// Requests to the store so far. Any thread.
+  std::uint64_t store_calls() const noexcept { return store_calls_; }
+
  private:
   const config::Config config_;
   const std::string name_;
   const SystemClock clock_;
   flow::RateLimit upload_limit_;
+  std::atomic<std::uint64_t> store_calls_{0};
   const std::unique_ptr<store::ObjectStore> store_;
   catalog::Catalog catalog_;
 };

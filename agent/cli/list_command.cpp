@@ -3,7 +3,6 @@
 #include "base/size.h"
 #include "catalog/backup_lock.h"
 #include "cli/commands.h"
-#include "store/counting_store.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -41,11 +40,10 @@ void print_table(const std::vector<catalog::Commit>& backups, const Locks& locks
 
 void run(Invocation& invocation) {
   Repository repository(invocation.global);
-  store::CountingStore store(repository.catalog().store());
-  const catalog::Catalog catalog(store, repository.config().source.name);
+  const catalog::Catalog& catalog = repository.catalog();
   const auto backups = catalog.list(invocation.stop);
   const Locks locks = catalog::list_locks(catalog, invocation.stop);
-  log::debug("backups listed", {{"store_calls", store.calls()}});
+  log::debug("backups listed", {{"store_calls", repository.store_calls()}});
   const Timestamp now = SystemClock().now();
   if (invocation.global.json) {
     auto rows = nlohmann::ordered_json::array();
@@ -53,7 +51,9 @@ void run(Invocation& invocation) {
       rows.push_back(api::to_json(backup));
       rows.back()["lock"] = api::to_json(find_lock(locks, backup.id, now));
     }
-    std::cout << nlohmann::ordered_json{{"backups", rows}, {"store_calls", store.calls()}}.dump(2)
+    std::cout << nlohmann::ordered_json{{"backups", rows},
+                                        {"store_calls", repository.store_calls()}}
+                     .dump(2)
               << '\n';
     return;
   }

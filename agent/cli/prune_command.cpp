@@ -3,7 +3,6 @@
 #include "cli/commands.h"
 #include "config/retention_rules.h"
 #include "prune/prune.h"
-#include "store/counting_store.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -147,16 +146,14 @@ void warn(const std::string& name, const prune::PruneReport& report, Invocation&
 nlohmann::ordered_json prune_one(const config::Config& config, const std::string& name,
                                  bool dry_run, Invocation& invocation) {
   Repository repository(config, name, {});
-  store::CountingStore store(repository.catalog().store());
-  catalog::Catalog catalog(store, config.source.name);
-  const prune::PruneReport report =
-      prune::prune(catalog, {.rules = config::to_retention_rules(config), .dry_run = dry_run},
-                   SystemClock(), invocation.stop);
+  const prune::PruneReport report = prune::prune(
+      repository.catalog(), {.rules = config::to_retention_rules(config), .dry_run = dry_run},
+      SystemClock(), invocation.stop);
   warn(name, report, invocation);
   if (!invocation.global.json) {
-    print(name, report, dry_run, store.calls());
+    print(name, report, dry_run, repository.store_calls());
   }
-  return to_json(name, report, dry_run, store.calls());
+  return to_json(name, report, dry_run, repository.store_calls());
 }
 
 /// One repository that fails does not keep the others from their turn.

@@ -4,7 +4,6 @@
 #include "cli/progress_display.h"
 #include "cli/timeline_view.h"
 #include "restore/moment.h"
-#include "store/counting_store.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -96,8 +95,7 @@ void run(const TimelineArguments& arguments, Invocation& invocation) {
   const auto pattern = arguments.find ? std::optional<LogPattern>(*arguments.find) : std::nullopt;
   Repository repository(invocation.global, config::Identities::if_available);
   const std::string& source = repository.config().source.name;
-  store::CountingStore store(repository.catalog().store());
-  const catalog::Catalog catalog(store, source);
+  const catalog::Catalog& catalog = repository.catalog();
   // A search reads the data itself, which takes the indexes.
   const auto timeline = api::cut(pattern ? catalog::read_timeline(catalog, invocation.stop)
                                          : catalog::read_outline(catalog, invocation.stop),
@@ -112,7 +110,7 @@ void run(const TimelineArguments& arguments, Invocation& invocation) {
       std::cout << to_text(found);
     }
   } else {
-    show(source, timeline, span, store.calls(), invocation.global.json);
+    show(source, timeline, span, repository.store_calls(), invocation.global.json);
   }
   if (has_problems) {
     invocation.status = ExitStatus::warnings;

@@ -7,8 +7,8 @@
 #include "catalog/repository.h"
 #include "catalog/timeline.h"
 #include "sample.h"
-#include "store/counting_store.h"
 #include "store/memory_store.h"
+#include "support/faulty_store.h"
 #include "support/manual_clock.h"
 
 #include <fmt/format.h>
@@ -89,7 +89,7 @@ class LogPages : public testing::Test {
 
   /// Calls that the outline takes.
   std::uint64_t calls() {
-    store::CountingStore counting(store_);
+    test::FaultyStore counting(store_);
     read_outline(Catalog(counting, "orders"), {});
     return counting.calls();
   }
@@ -211,7 +211,7 @@ TEST_F(LogPages, DoNotTellOfWhatRetentionHasRemoved) {
 }
 
 TEST_F(LogPages, AreNotReadForAllIndexes) {
-  store::CountingStore counting(store_);
+  test::FaultyStore counting(store_);
 
   EXPECT_EQ(read_timeline(Catalog(counting, "orders"), {}).windows.at(0).segments.size(),
             kSegments - 6U);
@@ -258,7 +258,7 @@ class CommitPages : public testing::Test {
   }
 
   std::uint64_t calls() {
-    store::CountingStore counting(store_);
+    test::FaultyStore counting(store_);
     (void)Catalog(counting, "orders").list({});
     return counting.calls();
   }

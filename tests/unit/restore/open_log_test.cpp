@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "catalog/timeline.h"
-#include "store/counting_store.h"
 #include "unit/prune/history.h"
 
 #include <fmt/format.h>
